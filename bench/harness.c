@@ -191,12 +191,15 @@ static void print_description(const struct bench_result *result, const struct al
   }
   fprintf(stderr, "%s:", bench_name);
   for (const struct bench_parameter *p = result->parameters; p->name != NULL; p++) {
-    fprintf(stderr, p->text != NULL ? " %s=%s" : " %s=%s%" PRIu64, p->name, p->text != NULL ? p->text : "", p->number);
+    if (p->text != NULL) {
+      fprintf(stderr, " %s=%s", p->name, p->text);
+    } else {
+      fprintf(stderr, " %s=%" PRIu64, p->name, p->number);
+    }
   }
   fprintf(stderr, "; benchmark compiled by %s %s\n", compiler, optimisation);
   fprintf(stderr,
-          "%s: %" PRIu64 " operations (%" PRIu64 " malloc, %" PRIu64
-          " free) in %.3f s of CPU time, %.3f s of wall time\n",
+          "%s: %" PRIu64 " operations (%" PRIu64 " malloc, %" PRIu64 " free) in %.3f s of CPU time, %.3f s of wall\n",
           bench_name, result->operations, result->allocations, result->frees, result->time.cpu_seconds,
           result->time.wall_seconds);
 }
