@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// C++ operator new and delete, by their mangled names. In C, so that a C program that links or preloads hakmem does not
+// depend on a C++ library: what is needed to throw is looked up weakly, and there whenever operator new is called.
+// Layer: api. Compiled like libc_override.c. Test: tests/system/cxx_operators.
+//
+// The nothrow forms of new are not here: the C++ library's own call the throwing ones, which are these, and catch, as
+// the standard has it.
+//
+// Names: nw new, na new[], dl delete, da delete[]; then m size, P v pointer, St11align_val_t alignment,
+// RKSt9nothrow_t nothrow.
+
+#include "allocator/base/config.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__SANITIZE_HWADDRESS__)
+#define SANITIZER_HAS_NEW 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer) || \
+    __has_feature(hwaddress_sanitizer) || __has_feature(leak_sanitizer)
+#define SANITIZER_HAS_NEW 1
+#endif
+#endif
+
+#if defined(HAK_OVERRIDE_MALLOC) && !defined(SANITIZER_HAS_NEW)
+
+#include "allocator/api/malloc_inline.h"
+#include "allocator/os/os.h"
+#include "allocator/os/text.h"
+#include "hakmem/hakmem.h"
+
+#define HAK_WEAK __attribute__((weak))
+
+typedef void (*new_handler)(void);
+
+// std::get_new_handler, and the parts of "throw std::bad_alloc()" that the C++ ABI names.
+HAK_WEAK new_handler _ZSt15get_new_handlerv(void);
+HAK_WEAK void *__cxa_allocate_exception(size_t size);
+HAK_WEAK void __cxa_throw(void *exception, void *type, void (*destructor)(void *)) __attribute__((noreturn));
+HAK_WEAK void _ZNSt9bad_allocD1Ev(void *exception);
+extern HAK_WEAK char _ZTISt9bad_alloc;
+extern HAK_WEAK void *_ZTVSt9bad_alloc[];
+
+// A virtual table begins with the offset to top and the type information.
+#define VIRTUAL_TABLE_PREFIX 2
+
+__attribute__((noreturn)) static void throw_bad_alloc(void) {
+  if (__cxa_allocate_exception != NULL && __cxa_throw != NULL && &_ZTISt9bad_alloc != NULL &&
+      _ZTVSt9bad_alloc != NULL) {
+    void **exception = __cxa_allocate_exception(sizeof(void *));
+    *exception = &_ZTVSt9bad_alloc[VIRTUAL_TABLE_PREFIX];
+    __cxa_throw(exception, &_ZTISt9bad_alloc, _ZNSt9bad_allocD1Ev);
+  }
+  struct text text;
+  text_begin(&text, HAK_STANDARD_ERROR);
+  text_string(&text, "hakmem: operator new: out of memory, and no C++ library to throw std::bad_alloc\n");
+  text_end(&text);
+  os_abort();
+}
+
+static void *allocate(size_t size, size_t alignment) {
+  return alignment == 0 ? malloc_inline(size) : hak_aligned_alloc(alignment, size);
+}
+
+// As the standard has it: the new handler makes memory, or throws, or is NULL.
+HAK_COLD static void *new_or_throw(size_t size, size_t alignment) {
+  for (;;) {
+    void *user = allocate(size, alignment);
+    if (user != NULL) return user;
+    new_handler handler = _ZSt15get_new_handlerv == NULL ? NULL : _ZSt15get_new_handlerv();
+    if (handler == NULL) throw_bad_alloc();
+    handler();
+  }
+}
+
+HAK_INLINE void *new_inline(size_t size) {
+  if (HAK_LIKELY(size <= HAK_SMALL_MAX)) {
+    struct block *block = thread_cache_pop(size_class_of(size));
+    if (HAK_LIKELY(block != NULL)) return user_of_block(block);
+  }
+  return new_or_throw(size, 0);
+}
+
+HAK_PUBLIC void *_Znwm(size_t size) { return new_inline(size); }
+HAK_PUBLIC void *_Znam(size_t size) { return new_inline(size); }
+HAK_PUBLIC void *_ZnwmSt11align_val_t(size_t size, size_t alignment) { return new_or_throw(size, alignment); }
+HAK_PUBLIC void *_ZnamSt11align_val_t(size_t size, size_t alignment) { return new_or_throw(size, alignment); }
+
+HAK_PUBLIC void _ZdlPv(void *pointer) { free_inline(pointer); }
+HAK_PUBLIC void _ZdaPv(void *pointer) { free_inline(pointer); }
+HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { hak_free_sized(pointer, size); }
+HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { hak_free_sized(pointer, size); }
+HAK_PUBLIC void _ZdlPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
+  (void)nothrow;
+  hak_free(pointer);
+}
+HAK_PUBLIC void _ZdaPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
+  (void)nothrow;
+  hak_free(pointer);
+}
+HAK_PUBLIC void _ZdlPvSt11align_val_t(void *pointer, size_t alignment) {
+  (void)alignment;
+  hak_free(pointer);
+}
+HAK_PUBLIC void _ZdaPvSt11align_val_t(void *pointer, size_t alignment) {
+  (void)alignment;
+  hak_free(pointer);
+}
+HAK_PUBLIC void _ZdlPvmSt11align_val_t(void *pointer, size_t size, size_t alignment) {
+  hak_free_aligned_sized(pointer, alignment, size);
+}
+HAK_PUBLIC void _ZdaPvmSt11align_val_t(void *pointer, size_t size, size_t alignment) {
+  hak_free_aligned_sized(pointer, alignment, size);
+}
+HAK_PUBLIC void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *pointer, size_t alignment, const void *nothrow) {
+  (void)alignment;
+  (void)nothrow;
+  hak_free(pointer);
+}
+HAK_PUBLIC void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *pointer, size_t alignment, const void *nothrow) {
+  (void)alignment;
+  (void)nothrow;
+  hak_free(pointer);
+}
+
+#endif  // HAK_OVERRIDE_MALLOC

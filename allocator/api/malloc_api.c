@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// malloc, calloc, realloc, free and their relatives without an alignment. Layer: api; calls the thread cache, reads the
+// registry, and calls large blocks. No lock. Test: tests/unit/api_conformance_test.cc.
+
+#include <string.h>
+
+#include "allocator/api/malloc_inline.h"
+#include "allocator/api/process_lifecycle.h"
+#include "allocator/os/os.h"
+#include "allocator/page_arena/large_block.h"
+#include "hakmem/hakmem.h"
+
+static void *no_memory(void) {
+  os_error_set_no_memory();
+  return NULL;
+}
+
+HAK_COLD void *malloc_slowly(size_t size) {
+  if (!process_ready()) return no_memory();
+  void *user;
+  int error = os_error_get();
+  if (size <= HAK_SMALL_MAX) {
+    user = user_of_block(thread_cache_refill(size_class_of(size)));
+  } else {
+    user = large_block_allocate(size, HAK_ALIGNMENT, false);
+  }
+  if (user == NULL) return no_memory();
+  os_error_set(error);
+  return user;
+}
+
+static void free_class_slowly(unsigned size_class, void *user) {
+  struct block *block = block_of_user(user);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED && *block_header(block) != block_header_live(size_class)) {
+    bool is_free = *block_header(block) == block_header_free(size_class);
+    misuse_report(is_free ? MISUSE_DOUBLE_FREE : MISUSE_HEADER_OVERWRITTEN, "free", user);
+    return;
+  }
+  thread_cache_push_slowly(size_class, block);
+}
+
+HAK_COLD void free_slowly(void *user) {
+  if (user == NULL) return;
+  int error = os_error_get();
+  unsigned size_class = registry_class_of((uintptr_t)user);
+  thread_cache_no_room(size_class);
+  if (size_class != 0) {
+    free_class_slowly(size_class, user);
+  } else if (!large_block_free(user)) {
+    misuse_report(MISUSE_INVALID_POINTER, "free", user);
+  }
+  os_error_set(error);
+}
+
+HAK_PUBLIC void *hak_malloc(size_t size) { return malloc_inline(size); }
+
+HAK_PUBLIC void hak_free(void *pointer) { free_inline(pointer); }
+
+HAK_PUBLIC void hak_free_sized(void *pointer, size_t size) {
+  (void)size;
+  free_inline(pointer);
+}
+
+HAK_PUBLIC void hak_free_aligned_sized(void *pointer, size_t alignment, size_t size) {
+  (void)alignment;
+  (void)size;
+  free_inline(pointer);
+}
+
+HAK_COLD static void *calloc_large(size_t bytes) {
+  if (!process_ready()) return no_memory();
+  int error = os_error_get();
+  void *user = large_block_allocate(bytes, HAK_ALIGNMENT, true);
+  if (user == NULL) return no_memory();
+  os_error_set(error);
+  return user;
+}
+
+// Small blocks are zeroed to their usable size, so that a program may use what malloc_usable_size tells it.
+HAK_PUBLIC void *hak_calloc(size_t count, size_t size) {
+  size_t bytes;
+  if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return no_memory();
+  if (HAK_UNLIKELY(bytes > HAK_SMALL_MAX)) return calloc_large(bytes);
+  void *user = malloc_inline(bytes);
+  if (HAK_LIKELY(user != NULL)) memset(user, 0, size_class_usable(size_class_of(bytes)));
+  return user;
+}
+
+// The usable bytes of a block; reports a pointer that is none.
+static size_t usable_of(const void *user, const char *function) {
+  unsigned size_class = registry_class_of((uintptr_t)user);
+  if (HAK_LIKELY(size_class != 0)) return size_class_usable(size_class);
+  size_t usable = large_block_usable(user);
+  if (usable == 0) misuse_report(MISUSE_INVALID_POINTER, function, user);
+  return usable;
+}
+
+HAK_PUBLIC size_t hak_usable_size(const void *pointer) {
+  return pointer == NULL ? 0 : usable_of(pointer, "malloc_usable_size");
+}
+
+// A block stays where it is unless it is too small, or less than half of it would be used.
+static bool fits_in_place(size_t usable, size_t size) { return size <= usable && size >= usable / 2; }
+
+static void *move(void *user, size_t usable, size_t size) {
+  void *moved = malloc_inline(size);
+  if (moved == NULL) return NULL;
+  memcpy(moved, user, usable < size ? usable : size);
+  free_inline(user);
+  return moved;
+}
+
+static void *resize_large(void *user, size_t usable, size_t size) {
+  if (size > HAK_SMALL_MAX) {
+    int error = os_error_get();
+    void *resized = large_block_resize(user, size);
+    os_error_set(error);
+    if (resized != NULL) return resized;
+    if (fits_in_place(usable, size)) return user;
+  }
+  return move(user, usable, size);
+}
+
+HAK_PUBLIC void *hak_realloc(void *pointer, size_t size) {
+  if (pointer == NULL) return malloc_inline(size);
+  if (HAK_UNLIKELY(size == 0)) {
+    free_inline(pointer);
+    return NULL;
+  }
+  unsigned size_class = registry_class_of((uintptr_t)pointer);
+  if (HAK_LIKELY(size_class != 0)) {
+    size_t usable = size_class_usable(size_class);
+    return fits_in_place(usable, size) ? pointer : move(pointer, usable, size);
+  }
+  size_t usable = usable_of(pointer, "realloc");
+  if (usable == 0) return no_memory();
+  return resize_large(pointer, usable, size);
+}
+
+HAK_PUBLIC void *hak_reallocarray(void *pointer, size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return no_memory();
+  return hak_realloc(pointer, bytes);
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// malloc and free as they are inlined into every entry point that allocates or frees. Layer: api; internal to it.
+
+#ifndef ALLOCATOR_API_MALLOC_INLINE_H_
+#define ALLOCATOR_API_MALLOC_INLINE_H_
+
+#include "allocator/page_arena/registry.h"
+#include "allocator/thread_cache/thread_cache.h"
+
+HAK_BEGIN_DECLARATIONS
+// What is left of malloc and free where the fast path ends. free_slowly keeps errno.
+HAK_INTERNAL void *malloc_slowly(size_t size);
+HAK_INTERNAL void free_slowly(void *user);
+HAK_END_DECLARATIONS
+
+HAK_INLINE void *malloc_inline(size_t size) {
+  if (HAK_UNLIKELY(size > HAK_SMALL_MAX)) return malloc_slowly(size);
+  struct block *block = thread_cache_pop(size_class_of(size));
+  if (HAK_UNLIKELY(block == NULL)) return malloc_slowly(size);
+  return user_of_block(block);
+}
+
+HAK_INLINE void free_inline(void *user) {
+  size_t slab = registry_slab_number((uintptr_t)user);
+  if (HAK_UNLIKELY(slab >= registry.slab_count)) {
+    free_slowly(user);
+    return;
+  }
+  unsigned size_class = atomic_read_relaxed(&registry.slab_class[slab]);
+  if (HAK_UNLIKELY(!thread_cache_push(size_class, block_of_user(user)))) free_slowly(user);
+}
+
+#endif  // ALLOCATOR_API_MALLOC_INLINE_H_

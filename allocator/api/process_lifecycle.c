@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Start, fork, exit. Layer: api; calls every layer below. Lock: its own, around the one initialisation.
+// Test: tests/unit/fork_test.cc, tests/system.
+//
+// Start: the first slow path of the process initialises, wherever it happens: in a constructor of another library, while
+// the loader sets up thread-local storage, or in main. Nothing here allocates before that is done.
+//
+// Fork: the thread that forks holds every lock of the allocator while the kernel copies the process, taken in the order
+// of the layers; so the child finds every structure whole. It takes over what the other threads had cached.
+
+#include "allocator/api/process_lifecycle.h"
+
+#include "allocator/api/options_parse.h"
+#include "allocator/base/options.h"
+#include "allocator/os/lock.h"
+#include "allocator/os/os.h"
+#include "allocator/os/text.h"
+#include "allocator/page_arena/page_arena.h"
+#include "allocator/shared_pool/shared_pool.h"
+#include "allocator/thread_cache/thread_cache.h"
+#include "hakmem/hakmem.h"
+
+HAK_INTERNAL_DEFINITION bool process_initialized;
+
+static struct lock initialize_lock;
+static bool options_parsed;
+
+HAK_COLD bool process_initialize(void) {
+  int error = os_error_get();
+  lock_acquire(&initialize_lock);
+  if (!options_parsed) {
+    options_parsed = true;
+    options_parse(os_environment("HAKMEM_OPTIONS"));
+    thread_cache_initialize();
+  }
+  if (!process_initialized && page_arena_initialize()) atomic_write_release(&process_initialized, true);
+  bool initialized = process_initialized;
+  lock_release(&initialize_lock);
+  os_error_set(error);
+  return initialized;
+}
+
+static void fork_prepare(void) {
+  lock_acquire(&initialize_lock);
+  thread_cache_lock_all();
+  shared_pool_lock_all();
+  page_arena_lock_all();
+}
+
+static void fork_release(void) {
+  page_arena_unlock_all();
+  shared_pool_unlock_all();
+  thread_cache_unlock_all();
+  lock_release(&initialize_lock);
+}
+
+static void fork_child(void) {
+  fork_release();
+  thread_cache_adopt_after_fork();
+}
+
+// Runs before the constructors of the program, so that the handlers are the first to be registered: prepare then runs
+// after all others, and the child's handler before them.
+__attribute__((constructor(101))) static void start(void) {
+  process_ready();
+  (void)os_fork_hooks(fork_prepare, fork_release, fork_child);
+}
+
+__attribute__((destructor(101))) static void end(void) {
+  if (options.statistics_at_exit) hak_statistics_print(HAK_STANDARD_ERROR);
+}

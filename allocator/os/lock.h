@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A lock of four bytes: one compare-and-swap where nobody waits, a futex where somebody does. All zero is unlocked.
+// Layer: os. Locks are taken in the order of the layers, from the top down.
+
+#ifndef ALLOCATOR_OS_LOCK_H_
+#define ALLOCATOR_OS_LOCK_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "allocator/base/compiler.h"
+
+struct lock {
+  uint32_t state;  // 0 free, 1 held, 2 held and somebody may sleep
+};
+
+HAK_BEGIN_DECLARATIONS
+HAK_INTERNAL void lock_acquire_slowly(struct lock *lock);
+HAK_INTERNAL void lock_wake(struct lock *lock);
+HAK_END_DECLARATIONS
+
+HAK_INLINE bool lock_try(struct lock *lock) {
+  uint32_t expected = 0;
+  return __atomic_compare_exchange_n(&lock->state, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+HAK_INLINE void lock_acquire(struct lock *lock) {
+  if (HAK_UNLIKELY(!lock_try(lock))) lock_acquire_slowly(lock);
+}
+
+HAK_INLINE void lock_release(struct lock *lock) {
+  if (HAK_UNLIKELY(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)) lock_wake(lock);
+}
+
+#endif  // ALLOCATOR_OS_LOCK_H_

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The contract with the operating system. Layer: os, the only one with system headers.
+//
+// The memory functions are implemented by os_memory_linux.c, and once more by os_memory_fake.c, which tests link in its
+// place to make calls fail. Everything else is in os_process_linux.c. None of these functions allocates; errno may change.
+
+#ifndef ALLOCATOR_OS_OS_H_
+#define ALLOCATOR_OS_OS_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "allocator/base/compiler.h"
+
+HAK_BEGIN_DECLARATIONS
+
+// Memory. Addresses and sizes are multiples of the page size; alignments are powers of two.
+
+// Address space of bytes bytes at a multiple of alignment, neither readable nor writable. NULL if it cannot be had.
+HAK_INTERNAL void *os_memory_reserve(size_t bytes, size_t alignment);
+// Makes reserved address space readable and writable, with zeroes in it. False if it cannot; nothing has changed then.
+HAK_INTERNAL bool os_memory_commit(void *address, size_t bytes);
+// Readable and writable memory full of zeroes. NULL if it cannot be had.
+HAK_INTERNAL void *os_memory_map(size_t bytes, size_t alignment);
+// Gives the pages back and keeps the addresses, which read as zero from then on. False if the memory is unchanged.
+HAK_INTERNAL bool os_memory_purge(void *address, size_t bytes);
+// Gives pages and addresses back. False if the operating system refuses (it is out of mappings): all is as before.
+HAK_INTERNAL bool os_memory_release(void *address, size_t bytes);
+// Moves the pages of [from, from + bytes) to [to, to + bytes), both of them committed; what was at to is dropped, and
+// from reads as zero. False if the kernel cannot: nothing has changed then.
+HAK_INTERNAL bool os_memory_move(void *from, void *to, size_t bytes);
+// Asks for transparent huge pages. A hint: it cannot fail.
+HAK_INTERNAL void os_memory_advise_huge(void *address, size_t bytes);
+// The limit on the process's address space in bytes, SIZE_MAX where there is none.
+HAK_INTERNAL size_t os_address_space_limit(void);
+// How often the functions above have called the kernel.
+HAK_INTERNAL size_t os_memory_calls(void);
+// Milliseconds from a clock that never goes back; coarse and cheap.
+HAK_INTERNAL uint64_t os_clock_milliseconds(void);
+
+// The process.
+
+// The size of a page, read from the system and never compiled in.
+HAK_INTERNAL size_t os_page_size(void);
+// The value of an environment variable, or NULL; also before libc is initialised.
+HAK_INTERNAL const char *os_environment(const char *name);
+// Writes all bytes. 0, or the errno of the failure.
+HAK_INTERNAL int os_write(int file_descriptor, const void *data, size_t bytes);
+// Ends the process as abort() does.
+HAK_INTERNAL void os_abort(void) __attribute__((noreturn));
+HAK_INTERNAL int os_error_get(void);
+HAK_INTERNAL void os_error_set(int error);
+HAK_INTERNAL void os_error_set_no_memory(void);
+HAK_INTERNAL void os_error_set_invalid(void);
+
+// Sleeps while *word is expected; wakes one sleeper.
+HAK_INTERNAL void os_wait(const uint32_t *word, uint32_t expected);
+HAK_INTERNAL void os_wake(uint32_t *word);
+
+// Calls at_exit(value) when a thread ends that armed the hook with a value, after its thread-local destructors.
+// False if the process is out of thread keys: threads must not keep anything then.
+HAK_INTERNAL bool os_thread_hook_create(void (*at_exit)(void *value));
+HAK_INTERNAL bool os_thread_hook_arm(void *value);
+// Registers the three handlers of pthread_atfork. False if it cannot.
+HAK_INTERNAL bool os_fork_hooks(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+HAK_END_DECLARATIONS
+
+#endif  // ALLOCATOR_OS_OS_H_

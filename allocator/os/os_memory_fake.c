@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The memory functions of os.h for tests: real memory, but every call can be made to fail, the clock stands still until
+// it is set, and what is held is counted. Layer: os. Test: tests/unit/exhaustion_test.cc, which is what it is for.
+
+#include "allocator/os/os_memory_fake.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "allocator/base/atomics.h"
+#include "allocator/os/lock.h"
+#include "allocator/os/os.h"
+
+#define FAKE_RANGES 4096
+#define FAKE_KINDS 6
+
+static struct lock fake_lock;
+static unsigned fail_kinds;
+static size_t fail_after, fail_count;
+static size_t fake_limit = SIZE_MAX;
+static uint64_t fake_time = 1000;
+static size_t mapped_bytes, purged_bytes, errors;
+static size_t call_counts[FAKE_KINDS];
+static struct {
+  char *address;
+  size_t bytes;
+} ranges[FAKE_RANGES];
+
+void os_fake_fail(unsigned kinds, size_t calls, size_t count) {
+  lock_acquire(&fake_lock);
+  fail_kinds = kinds;
+  fail_after = calls;
+  fail_count = count;
+  lock_release(&fake_lock);
+}
+
+void os_fake_reset(void) {
+  os_fake_fail(0, 0, 0);
+  fake_limit = SIZE_MAX;
+  atomic_write_relaxed(&fake_time, 1000);
+}
+
+void os_fake_set_limit(size_t bytes) { fake_limit = bytes; }
+void os_fake_set_time(uint64_t milliseconds) { atomic_write_relaxed(&fake_time, milliseconds); }
+size_t os_fake_mapped_bytes(void) { return atomic_read_relaxed(&mapped_bytes); }
+size_t os_fake_purged_bytes(void) { return atomic_read_relaxed(&purged_bytes); }
+size_t os_fake_errors(void) { return atomic_read_relaxed(&errors); }
+
+size_t os_fake_calls(unsigned kinds) {
+  size_t sum = 0;
+  for (unsigned kind = 0; kind < FAKE_KINDS; kind++) {
+    if ((kinds & 1u << kind) != 0) sum += atomic_read_relaxed(&call_counts[kind]);
+  }
+  return sum;
+}
+
+static bool call_fails(unsigned kind) {
+  bool fails = false;
+  lock_acquire(&fake_lock);
+  call_counts[__builtin_ctz(kind)]++;
+  if ((fail_kinds & kind) != 0) {
+    if (fail_after > 0) {
+      fail_after--;
+    } else if (fail_count > 0) {
+      if (fail_count != SIZE_MAX) fail_count--;
+      fails = true;
+    }
+  }
+  lock_release(&fake_lock);
+  return fails;
+}
+
+static void *fake_map(size_t bytes, size_t alignment, int protection) {
+  if (bytes > SIZE_MAX - alignment || fake_limit - mapped_bytes < bytes) return NULL;
+  char *address = mmap(NULL, bytes + alignment, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return NULL;
+  size_t before = -(uintptr_t)address & (alignment - 1);
+  if (before != 0) munmap(address, before);
+  if (alignment != before) munmap(address + before + bytes, alignment - before);
+  address += before;
+  lock_acquire(&fake_lock);
+  for (size_t i = 0; i < FAKE_RANGES; i++) {
+    if (ranges[i].bytes != 0) continue;
+    ranges[i].address = address;
+    ranges[i].bytes = bytes;
+    mapped_bytes += bytes;
+    lock_release(&fake_lock);
+    return address;
+  }
+  lock_release(&fake_lock);
+  munmap(address, bytes);
+  return NULL;
+}
+
+// Whether [address, address + bytes) lies in one held range; what is not is counted as an error.
+static bool held(const char *address, size_t bytes) {
+  bool found = false;
+  lock_acquire(&fake_lock);
+  for (size_t i = 0; i < FAKE_RANGES && !found; i++) {
+    found = ranges[i].bytes != 0 && address >= ranges[i].address &&
+            address + bytes <= ranges[i].address + ranges[i].bytes;
+  }
+  if (!found) errors++;
+  lock_release(&fake_lock);
+  return found;
+}
+
+void *os_memory_reserve(size_t bytes, size_t alignment) {
+  return call_fails(OS_FAKE_RESERVE) ? NULL : fake_map(bytes, alignment, PROT_NONE);
+}
+
+void *os_memory_map(size_t bytes, size_t alignment) {
+  return call_fails(OS_FAKE_MAP) ? NULL : fake_map(bytes, alignment, PROT_READ | PROT_WRITE);
+}
+
+bool os_memory_commit(void *address, size_t bytes) {
+  if (call_fails(OS_FAKE_COMMIT) || !held(address, bytes)) return false;
+  return mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+bool os_memory_purge(void *address, size_t bytes) {
+  if (call_fails(OS_FAKE_PURGE) || !held(address, bytes)) return false;
+  atomic_add_relaxed(&purged_bytes, bytes);
+  return madvise(address, bytes, MADV_DONTNEED) == 0;
+}
+
+bool os_memory_release(void *address, size_t bytes) {
+  if (call_fails(OS_FAKE_RELEASE)) return false;
+  lock_acquire(&fake_lock);
+  for (size_t i = 0; i < FAKE_RANGES; i++) {
+    if (ranges[i].bytes == 0 || (char *)address < ranges[i].address ||
+        (char *)address + bytes > ranges[i].address + ranges[i].bytes) {
+      continue;
+    }
+    // A part of a range is cut out; its tail becomes a range of its own.
+    size_t before = (size_t)((char *)address - ranges[i].address);
+    size_t after = ranges[i].bytes - before - bytes;
+    ranges[i].bytes = before;
+    for (size_t j = 0; after != 0 && j < FAKE_RANGES; j++) {
+      if (ranges[j].bytes != 0) continue;
+      ranges[j].address = (char *)address + bytes;
+      ranges[j].bytes = after;
+      break;
+    }
+    mapped_bytes -= bytes;
+    lock_release(&fake_lock);
+    return munmap(address, bytes) == 0;
+  }
+  errors++;
+  lock_release(&fake_lock);
+  return false;
+}
+
+bool os_memory_move(void *from, void *to, size_t bytes) {
+  if (call_fails(OS_FAKE_MOVE)) return false;
+  memcpy(to, from, bytes);
+  return madvise(from, bytes, MADV_DONTNEED) == 0;
+}
+
+void os_memory_advise_huge(void *address, size_t bytes) {
+  (void)address;
+  (void)bytes;
+}
+
+size_t os_address_space_limit(void) { return fake_limit; }
+size_t os_memory_calls(void) { return os_fake_calls(OS_FAKE_ALL); }
+uint64_t os_clock_milliseconds(void) { return atomic_read_relaxed(&fake_time); }

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything but memory that hakmem asks of Linux and libc. Layer: os. Test: tests/unit/os_process_test.cc.
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "allocator/os/os.h"
+
+extern char **environ;
+
+size_t os_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+const char *os_environment(const char *name) {
+  if (environ == NULL) return NULL;
+  size_t length = strlen(name);
+  for (char **entry = environ; *entry != NULL; entry++) {
+    if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
+  }
+  return NULL;
+}
+
+int os_write(int file_descriptor, const void *data, size_t bytes) {
+  const char *next = data;
+  while (bytes > 0) {
+    ssize_t written = write(file_descriptor, next, bytes);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      return errno;
+    }
+    next += written;
+    bytes -= (size_t)written;
+  }
+  return 0;
+}
+
+void os_abort(void) { abort(); }
+
+int os_error_get(void) { return errno; }
+void os_error_set(int error) { errno = error; }
+void os_error_set_no_memory(void) { errno = ENOMEM; }
+void os_error_set_invalid(void) { errno = EINVAL; }
+
+void os_wait(const uint32_t *word, uint32_t expected) {
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+void os_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
+
+static pthread_key_t thread_key;
+static bool thread_key_exists;
+
+bool os_thread_hook_create(void (*at_exit)(void *value)) {
+  thread_key_exists = pthread_key_create(&thread_key, at_exit) == 0;
+  return thread_key_exists;
+}
+
+bool os_thread_hook_arm(void *value) { return thread_key_exists && pthread_setspecific(thread_key, value) == 0; }
+
+bool os_fork_hooks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
+  return pthread_atfork(prepare, parent, child) == 0;
+}

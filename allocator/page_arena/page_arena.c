@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs and spans. Superslabs with free slabs are kept in lists by the length of their longest free run; a run is cut
+// from the shortest one that fits, preferring memory that is still resident. Layer: page_arena; calls os, and the other
+// files of its layer. Lock: page_arena.lock. Test: tests/unit/page_arena_test.cc.
+
+#include "allocator/page_arena/page_arena.h"
+
+#include "allocator/base/options.h"
+#include "allocator/os/lock.h"
+#include "allocator/os/os.h"
+#include "allocator/page_arena/metadata.h"
+#include "allocator/page_arena/purge.h"
+#include "allocator/page_arena/span.h"
+
+#define ALL_SLABS UINT32_MAX
+// A tick purges no more superslabs than this, so that no call takes long.
+#define PURGE_PER_TICK 4
+
+static struct {
+  struct lock lock;
+  bool initialized;
+  // Superslabs in state SUPERSLAB_SLABS, by longest free run; bit n of lists_in_use: by_longest_run[n] is not empty.
+  uint64_t lists_in_use;
+  struct superslab *by_longest_run[HAK_SUPERSLAB_SLABS + 1];
+  ptrdiff_t large_blocks, large_usable_bytes, large_bytes;
+} arena;
+
+bool page_arena_initialize(void) {
+  lock_acquire(&arena.lock);
+  if (!arena.initialized) arena.initialized = registry_initialize((size_t)options.reserve_gib << 30);
+  bool initialized = arena.initialized;
+  lock_release(&arena.lock);
+  return initialized;
+}
+
+static uint32_t mask_of(unsigned first, unsigned count) {
+  return (uint32_t)((((uint64_t)1 << count) - 1) << first);
+}
+
+// The bits at which count set bits in a row begin.
+static uint32_t runs_of(uint32_t bits, unsigned count) {
+  for (unsigned have = 1; have < count && bits != 0;) {
+    unsigned shift = have <= count - have ? have : count - have;
+    bits &= bits >> shift;
+    have += shift;
+  }
+  return bits;
+}
+
+static unsigned longest_run_of(uint32_t bits) {
+  unsigned length = 0;
+  for (; bits != 0; bits &= bits >> 1) length++;
+  return length;
+}
+
+static void list_remove(struct superslab *superslab) {
+  unsigned list = superslab->longest_run;
+  *(superslab->previous == NULL ? &arena.by_longest_run[list] : &superslab->previous->next) = superslab->next;
+  if (superslab->next != NULL) superslab->next->previous = superslab->previous;
+  if (arena.by_longest_run[list] == NULL) arena.lists_in_use &= ~((uint64_t)1 << list);
+}
+
+static void list_add(struct superslab *superslab) {
+  unsigned list = longest_run_of(superslab->free_slabs);
+  superslab->longest_run = (uint8_t)list;
+  superslab->previous = NULL;
+  superslab->next = arena.by_longest_run[list];
+  if (superslab->next != NULL) superslab->next->previous = superslab;
+  arena.by_longest_run[list] = superslab;
+  arena.lists_in_use |= (uint64_t)1 << list;
+}
+
+// Takes these slabs, which are free, out of the superslab's free ones. Returns whether all are known to be zero.
+static bool take_slabs(struct superslab *superslab, uint32_t slabs) {
+  bool zeroed = (superslab->zero_slabs & slabs) == slabs;
+  superslab->free_slabs &= ~slabs;
+  superslab->zero_slabs &= ~slabs;
+  purge_unmark_dirty(superslab, slabs);
+  return zeroed;
+}
+
+static void describe_run(struct slab *run, unsigned slabs, unsigned size_class) {
+  for (unsigned i = 0; i < slabs; i++) {
+    run[i].state = size_class == 0 ? SLAB_LARGE : SLAB_CLASS;
+    run[i].run_index = (uint8_t)i;
+  }
+  run->size_class = (uint8_t)size_class;
+  run->run_slabs = (uint8_t)slabs;
+}
+
+// Where nothing is left, free superslabs that wait for their purge may still hold what is missing.
+static struct superslab *span_take_or_purge(size_t count, size_t alignment) {
+  struct superslab *span = span_take(count, alignment);
+  if (span == NULL && purge_due(os_clock_milliseconds(), SIZE_MAX) > 0) span = span_take(count, alignment);
+  return span;
+}
+
+static struct superslab *superslab_for_run(unsigned slabs) {
+  uint64_t candidates = arena.lists_in_use >> slabs << slabs;
+  if (candidates != 0) {
+    struct superslab *superslab = arena.by_longest_run[__builtin_ctzll(candidates)];
+    list_remove(superslab);
+    return superslab;
+  }
+  struct superslab *superslab = span_take_or_purge(1, HAK_SUPERSLAB_BYTES);
+  if (superslab == NULL) return NULL;
+  superslab->free_slabs = ALL_SLABS;
+  superslab->state = SUPERSLAB_SLABS;
+  for (unsigned i = 0; i < HAK_SUPERSLAB_SLABS; i++) superslab->slabs[i].state = SLAB_FREE;
+  return superslab;
+}
+
+struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zeroed) {
+  struct slab *run = NULL;
+  lock_acquire(&arena.lock);
+  struct superslab *superslab = superslab_for_run(slabs);
+  if (superslab != NULL) {
+    uint32_t starts = runs_of(superslab->free_slabs & superslab->dirty_slabs, slabs);
+    if (starts == 0) starts = runs_of(superslab->free_slabs, slabs);
+    unsigned first = (unsigned)__builtin_ctz(starts);
+    *zeroed = take_slabs(superslab, mask_of(first, slabs));
+    run = &superslab->slabs[first];
+    describe_run(run, slabs, size_class);
+    if (size_class != 0) registry_set_class(run, size_class);
+    list_add(superslab);
+  }
+  lock_release(&arena.lock);
+  return run;
+}
+
+// Makes slabs of a superslab free and dirty. The superslab is in no list; it goes into one, or back to the window.
+static void give_slabs(struct superslab *superslab, uint32_t slabs) {
+  superslab->free_slabs |= slabs;
+  purge_mark_dirty(superslab, slabs);
+  if (superslab->free_slabs == ALL_SLABS) {
+    superslab->state = SUPERSLAB_FREE;
+    span_give(superslab, 1);
+  } else {
+    list_add(superslab);
+  }
+  purge_enqueue(superslab, os_clock_milliseconds());
+}
+
+void page_arena_give_run(struct slab *run) {
+  struct superslab *superslab = superslab_of_slab(run);
+  lock_acquire(&arena.lock);
+  if (run->size_class != 0) registry_set_class(run, 0);
+  unsigned slabs = run->run_slabs;
+  for (unsigned i = 0; i < slabs; i++) run[i].state = SLAB_FREE;
+  list_remove(superslab);
+  give_slabs(superslab, mask_of(run->number, slabs));
+  lock_release(&arena.lock);
+}
+
+bool page_arena_resize_run(struct slab *run, unsigned slabs) {
+  struct superslab *superslab = superslab_of_slab(run);
+  unsigned old_slabs = run->run_slabs;
+  if (run->number + slabs > HAK_SUPERSLAB_SLABS) return false;
+  bool done = true;
+  lock_acquire(&arena.lock);
+  if (slabs < old_slabs) {
+    uint32_t tail = mask_of(run->number + slabs, old_slabs - slabs);
+    for (unsigned i = slabs; i < old_slabs; i++) run[i].state = SLAB_FREE;
+    describe_run(run, slabs, run->size_class);
+    list_remove(superslab);
+    give_slabs(superslab, tail);
+  } else if (slabs > old_slabs) {
+    uint32_t tail = mask_of(run->number + old_slabs, slabs - old_slabs);
+    done = (superslab->free_slabs & tail) == tail;
+    if (done) {
+      list_remove(superslab);
+      take_slabs(superslab, tail);
+      describe_run(run, slabs, run->size_class);
+      list_add(superslab);
+    }
+  }
+  lock_release(&arena.lock);
+  return done;
+}
+
+// Marks count superslabs of a span in use. Returns whether all their memory is known to be zero.
+static bool enter_span(struct superslab *first, size_t count, enum superslab_state first_state) {
+  bool zeroed = true;
+  struct superslab *superslab = first;
+  for (size_t i = 0; i < count; i++) {
+    if (i > 0) superslab = span_next(superslab);
+    zeroed = take_slabs(superslab, ALL_SLABS) && zeroed;
+    superslab->state = (uint8_t)(i == 0 ? first_state : SUPERSLAB_SPAN_TAIL);
+  }
+  return zeroed;
+}
+
+static void leave_span(struct superslab *first, size_t count) {
+  uint64_t now = os_clock_milliseconds();
+  struct superslab *superslab = first;
+  for (size_t i = 0; i < count; i++) {
+    if (i > 0) superslab = span_next(superslab);
+    superslab->state = SUPERSLAB_FREE;
+    superslab->free_slabs = ALL_SLABS;
+    purge_mark_dirty(superslab, ALL_SLABS);
+    purge_enqueue(superslab, now);
+  }
+  span_give(first, count);
+}
+
+struct superslab *page_arena_take_span(size_t superslabs, size_t alignment, bool *zeroed) {
+  if (alignment < HAK_SUPERSLAB_BYTES) alignment = HAK_SUPERSLAB_BYTES;
+  lock_acquire(&arena.lock);
+  struct superslab *span = span_take_or_purge(superslabs, alignment);
+  if (span != NULL) {
+    *zeroed = enter_span(span, superslabs, SUPERSLAB_SPAN);
+    span->span_superslabs = superslabs;
+  }
+  lock_release(&arena.lock);
+  return span;
+}
+
+void page_arena_give_span(struct superslab *span) {
+  lock_acquire(&arena.lock);
+  leave_span(span, span->span_superslabs);
+  lock_release(&arena.lock);
+}
+
+bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
+  size_t old_superslabs = span->span_superslabs;
+  bool done = true;
+  lock_acquire(&arena.lock);
+  struct superslab *last = registry_find_superslab(span->address + ((old_superslabs - 1) << HAK_SUPERSLAB_SHIFT));
+  if (superslabs < old_superslabs) {
+    uintptr_t tail = span->address + (superslabs << HAK_SUPERSLAB_SHIFT);
+    leave_span(registry_find_superslab(tail), old_superslabs - superslabs);
+  } else if (superslabs > old_superslabs) {
+    size_t count = superslabs - old_superslabs;
+    done = span_extend(span, old_superslabs, count);
+    if (done) enter_span(span_next(last), count, SUPERSLAB_SPAN_TAIL);
+  }
+  if (done) span->span_superslabs = superslabs;
+  lock_release(&arena.lock);
+  return done;
+}
+
+void page_arena_tick(void) {
+  uint64_t due = purge_next_due();
+  if (HAK_LIKELY(due == UINT64_MAX)) return;
+  uint64_t now = os_clock_milliseconds();
+  if (HAK_LIKELY(now < due)) return;
+  lock_acquire(&arena.lock);
+  purge_due(now, PURGE_PER_TICK);
+  lock_release(&arena.lock);
+}
+
+size_t page_arena_purge_all(void) {
+  lock_acquire(&arena.lock);
+  size_t bytes = purge_due(os_clock_milliseconds(), SIZE_MAX);
+  lock_release(&arena.lock);
+  return bytes;
+}
+
+void page_arena_count_large(ptrdiff_t blocks, ptrdiff_t usable_bytes, ptrdiff_t bytes) {
+  atomic_add_relaxed(&arena.large_blocks, blocks);
+  atomic_add_relaxed(&arena.large_usable_bytes, usable_bytes);
+  atomic_add_relaxed(&arena.large_bytes, bytes);
+}
+
+void page_arena_read_statistics(struct page_arena_statistics *statistics) {
+  lock_acquire(&arena.lock);
+  statistics->large_blocks = (size_t)atomic_read_relaxed(&arena.large_blocks);
+  statistics->large_usable_bytes = (size_t)atomic_read_relaxed(&arena.large_usable_bytes);
+  statistics->large_bytes = (size_t)atomic_read_relaxed(&arena.large_bytes);
+  statistics->dirty_bytes = purge_dirty_bytes();
+  statistics->mapped_bytes = span_mapped_superslabs() << HAK_SUPERSLAB_SHIFT;
+  statistics->reserved_bytes =
+      registry.reserved ? registry.superslab_count << HAK_SUPERSLAB_SHIFT : statistics->mapped_bytes;
+  statistics->metadata_bytes = metadata_bytes();
+  statistics->purged_bytes = purge_total_bytes();
+  lock_release(&arena.lock);
+}
+
+void page_arena_lock_all(void) {
+  lock_acquire(&arena.lock);
+  metadata_lock();
+}
+
+void page_arena_unlock_all(void) {
+  metadata_unlock();
+  lock_release(&arena.lock);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The window of address space and its tables. Layer: page_arena; calls os. Written under the page arena's lock.
+// Test: tests/unit/registry_test.cc.
+
+#include "allocator/page_arena/registry.h"
+
+#include "allocator/os/os.h"
+
+HAK_INTERNAL_DEFINITION struct registry registry;
+
+#define BITS_PER_WORD 64
+
+// The tables for a window, in one mapping of which only the used parts become resident.
+static bool map_tables(size_t window_bytes) {
+  size_t slabs = window_bytes >> HAK_SLAB_SHIFT;
+  size_t superslabs = window_bytes >> HAK_SUPERSLAB_SHIFT;
+  size_t bitmap_bytes = superslabs / 8;
+  size_t bytes = slabs + superslabs * sizeof(struct superslab *) + 2 * bitmap_bytes;
+  char *tables = os_memory_map(bytes, HAK_SLAB_BYTES);
+  if (tables == NULL) return false;
+  registry.slab_class = (uint8_t *)tables;
+  registry.superslabs = (struct superslab **)(tables + slabs);
+  registry.mapped_superslabs = (uint64_t *)(tables + slabs + superslabs * sizeof(struct superslab *));
+  registry.taken_superslabs = registry.mapped_superslabs + superslabs / BITS_PER_WORD;
+  registry.superslab_count = superslabs;
+  registry.table_bytes = bytes;
+  return true;
+}
+
+static bool initialize_reserved(size_t reserve_bytes) {
+  for (size_t bytes = reserve_bytes; bytes >= HAK_WINDOW_MIN_BYTES; bytes /= 2) {
+    void *window = os_memory_reserve(bytes, HAK_SUPERSLAB_BYTES);
+    if (window == NULL) continue;
+    if (!map_tables(bytes)) {
+      os_memory_release(window, bytes);
+      return false;
+    }
+    registry.base = (uintptr_t)window;
+    registry.reserved = true;
+    return true;
+  }
+  return false;
+}
+
+// Where address space is limited, nothing is reserved: the window is the part of the address space in which the kernel
+// places mappings, most of it below those that the process has already. The limit itself keeps everything near.
+static bool initialize_unreserved(void) {
+  size_t limit = os_address_space_limit();
+  size_t bytes = HAK_WINDOW_MIN_BYTES;
+  while (bytes < HAK_WINDOW_MAX_BYTES && bytes / 4 < limit) bytes *= 2;
+  if (limit == SIZE_MAX) bytes = HAK_WINDOW_MAX_BYTES;
+  if (!map_tables(bytes)) return false;
+  uintptr_t here = (uintptr_t)registry.slab_class & ~(HAK_SUPERSLAB_BYTES - 1);
+  uintptr_t below = bytes / 4 * 3;
+  registry.base = here > below ? here - below : HAK_SUPERSLAB_BYTES;
+  registry.reserved = false;
+  return true;
+}
+
+HAK_COLD bool registry_initialize(size_t reserve_bytes) {
+  if (os_address_space_limit() != SIZE_MAX || !initialize_reserved(reserve_bytes)) {
+    if (!initialize_unreserved()) return false;
+  }
+  // Last, because from here on addresses of the window are looked up.
+  atomic_write_release(&registry.slab_count, registry.superslab_count * HAK_SUPERSLAB_SLABS);
+  return true;
+}
+
+struct superslab *registry_find_superslab(uintptr_t address) {
+  size_t slab = registry_slab_number(address);
+  if (slab >= atomic_read_acquire(&registry.slab_count)) return NULL;
+  return atomic_read_acquire(&registry.superslabs[slab / HAK_SUPERSLAB_SLABS]);
+}
+
+struct slab *registry_find_run(uintptr_t address) {
+  struct superslab *superslab = registry_find_superslab(address);
+  if (superslab == NULL || superslab->state != SUPERSLAB_SLABS) return NULL;
+  struct slab *slab = &superslab->slabs[(address - superslab->address) >> HAK_SLAB_SHIFT];
+  return slab->state == SLAB_FREE ? NULL : slab - slab->run_index;
+}
+
+void registry_set_class(const struct slab *run, unsigned size_class) {
+  uint8_t *first = &registry.slab_class[registry_slab_number(run->address)];
+  for (unsigned i = 0; i < run->run_slabs; i++) atomic_write_relaxed(&first[i], (uint8_t)size_class);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Superslabs and slabs, as the page arena keeps them: beside the memory they describe, never in it, so that nothing a
+// program writes past its blocks reaches them. Layer: page_arena. Fields are guarded by the page arena's lock, those of
+// the shared pool in struct slab by the lock of the slab's class.
+
+#ifndef ALLOCATOR_PAGE_ARENA_SUPERSLAB_H_
+#define ALLOCATOR_PAGE_ARENA_SUPERSLAB_H_
+
+#include <stdint.h>
+
+#include "allocator/base/block.h"
+#include "allocator/base/config.h"
+
+enum slab_state {
+  SLAB_FREE,
+  SLAB_CLASS,  // in a run of blocks of one size class
+  SLAB_LARGE,  // in a run that is one large block
+};
+
+// One slab of 64 KiB. A run is one or more slabs in a row; all but number, state and run_index is kept in its first.
+struct slab {
+  // For the shared pool, in runs of a size class.
+  struct slab *next;
+  struct slab *previous;
+  struct block *free_list;
+  uint32_t free_count;    // blocks in free_list
+  uint32_t carved;        // blocks made so far; what lies behind them has never been touched in this run
+  uint32_t used;          // blocks carved and not in free_list
+  uint32_t first_offset;  // of the first user pointer; in a large run, of its only one
+  // For everybody.
+  uintptr_t address;
+  uint8_t size_class;
+  uint8_t run_slabs;
+  uint8_t state;
+  uint8_t number;     // of this slab in its superslab
+  uint8_t run_index;  // of this slab in its run
+};
+
+enum superslab_state {
+  SUPERSLAB_FREE,
+  SUPERSLAB_SLABS,      // divided into runs
+  SUPERSLAB_SPAN,       // the first of a span: one large block of whole superslabs
+  SUPERSLAB_SPAN_TAIL,  // the others of a span
+};
+
+struct superslab {
+  uintptr_t address;
+  uint8_t state;
+  uint8_t longest_run;  // free slabs in a row; which list the superslab is in
+  // One bit per slab. A free slab's memory is dirty (it may be resident), or known to be zero, or neither.
+  uint32_t free_slabs;
+  uint32_t dirty_slabs;
+  uint32_t zero_slabs;
+  // For a span: its superslabs, and where its block begins.
+  size_t span_superslabs;
+  size_t span_offset;
+  // Superslabs with equally long free runs.
+  struct superslab *next;
+  struct superslab *previous;
+  // The purge queue, oldest first.
+  struct superslab *purge_next;
+  struct superslab *purge_previous;
+  uint64_t purge_at;  // milliseconds; 0 where the superslab is not in the queue
+  struct slab slabs[HAK_SUPERSLAB_SLABS];
+};
+
+HAK_INLINE struct superslab *superslab_of_slab(struct slab *slab) {
+  char *first = (char *)(slab - slab->number);
+  return (struct superslab *)(first - offsetof(struct superslab, slabs));
+}
+
+HAK_INLINE size_t slab_run_bytes(const struct slab *run) { return (size_t)run->run_slabs << HAK_SLAB_SHIFT; }
+
+#endif  // ALLOCATOR_PAGE_ARENA_SUPERSLAB_H_

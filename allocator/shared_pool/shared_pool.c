@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Chains and partial slabs per class. Layer: shared_pool; calls the page arena. Lock: one per class; at most one of them
+// is held at a time, but by fork. Test: tests/unit/shared_pool_test.cc.
+
+#include "allocator/shared_pool/shared_pool.h"
+
+#include "allocator/base/options.h"
+#include "allocator/base/size_class.h"
+#include "allocator/os/lock.h"
+#include "allocator/page_arena/page_arena.h"
+#include "allocator/shared_pool/slab_blocks.h"
+
+// A chain of the largest classes still has this many blocks, or every free would visit the pool.
+#define CHAIN_BLOCKS_MIN 4
+
+static struct pool_class {
+  struct lock lock;
+  uint32_t chain_count;
+  struct slab *partial;  // runs that can give blocks
+  size_t blocks_carved;
+  size_t blocks_outside;
+  size_t slab_bytes;
+  struct chain chains[HAK_POOL_CHAINS_MAX];
+} HAK_CACHE_ALIGNED pool_classes[HAK_CLASS_COUNT];
+
+uint32_t shared_pool_chain_blocks(unsigned size_class) {
+  size_t blocks = ((size_t)options.chain_kib << 10) / size_classes[size_class].stride;
+  if (blocks < CHAIN_BLOCKS_MIN) return CHAIN_BLOCKS_MIN;
+  return blocks > HAK_CHAIN_BLOCKS_MAX ? HAK_CHAIN_BLOCKS_MAX : (uint32_t)blocks;
+}
+
+static void partial_add(struct pool_class *pool, struct slab *run) {
+  run->previous = NULL;
+  run->next = pool->partial;
+  if (run->next != NULL) run->next->previous = run;
+  pool->partial = run;
+}
+
+static void partial_remove(struct pool_class *pool, struct slab *run) {
+  *(run->previous == NULL ? &pool->partial : &run->previous->next) = run->next;
+  if (run->next != NULL) run->next->previous = run->previous;
+}
+
+static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
+  bool zeroed;
+  struct slab *run = page_arena_take_run(size_classes[size_class].run_slabs, size_class, &zeroed);
+  if (run == NULL) return NULL;
+  slab_blocks_begin(run);
+  partial_add(pool, run);
+  pool->slab_bytes += slab_run_bytes(run);
+  return run;
+}
+
+// Takes wanted blocks from slabs, fewer where the slabs at hand have fewer. Takes and releases the lock.
+static struct chain take_from_slabs(struct pool_class *pool, unsigned size_class, uint32_t wanted) {
+  struct chain chain = {NULL, 0};
+  struct slab *fresh = NULL;
+  uint32_t fresh_first = 0, fresh_count = 0;
+  while (chain.count < wanted && pool->partial != NULL && fresh_count == 0) {
+    struct slab *run = pool->partial;
+    slab_blocks_take_listed(run, wanted - chain.count, &chain);
+    if (chain.count < wanted) {
+      fresh_count = slab_blocks_reserve(run, wanted - chain.count, &fresh_first);
+      fresh = run;
+    }
+    if (slab_blocks_available(run) == 0) partial_remove(pool, run);
+  }
+  if (chain.count + fresh_count == 0) {
+    fresh = new_run(pool, size_class);
+    if (fresh != NULL) {
+      fresh_count = slab_blocks_reserve(fresh, wanted, &fresh_first);
+      if (slab_blocks_available(fresh) == 0) partial_remove(pool, fresh);
+    }
+  }
+  pool->blocks_carved += fresh_count;
+  pool->blocks_outside += chain.count + fresh_count;
+  lock_release(&pool->lock);
+  // Outside the lock, because carving meets fresh pages. The run cannot go away: these blocks are in use.
+  if (fresh_count > 0) slab_blocks_carve(fresh, fresh_first, fresh_count, &chain);
+  return chain;
+}
+
+struct chain shared_pool_take(unsigned size_class, uint32_t wanted) {
+  struct pool_class *pool = &pool_classes[size_class];
+  lock_acquire(&pool->lock);
+  if (pool->chain_count > 0) {
+    struct chain chain = pool->chains[--pool->chain_count];
+    lock_release(&pool->lock);
+    return chain;
+  }
+  return take_from_slabs(pool, size_class, wanted);
+}
+
+struct block *shared_pool_take_block(unsigned size_class) {
+  struct pool_class *pool = &pool_classes[size_class];
+  lock_acquire(&pool->lock);
+  return take_from_slabs(pool, size_class, 1).head;
+}
+
+// Puts every block of a chain into its slab. Holds the lock.
+static void sort_back(struct pool_class *pool, struct chain chain) {
+  pool->blocks_outside -= chain.count;
+  struct block *block = chain.head;
+  for (uint32_t i = 0; i < chain.count; i++) {
+    struct block *next = block->next;
+    struct slab *run = registry_find_run((uintptr_t)block);
+    if (slab_blocks_available(run) == 0) partial_add(pool, run);
+    slab_blocks_put(run, block);
+    if (run->used == 0) {
+      partial_remove(pool, run);
+      pool->blocks_carved -= run->carved;
+      pool->slab_bytes -= slab_run_bytes(run);
+      page_arena_give_run(run);
+    }
+    block = next;
+  }
+}
+
+void shared_pool_give(unsigned size_class, struct chain chain) {
+  struct pool_class *pool = &pool_classes[size_class];
+  lock_acquire(&pool->lock);
+  if (HAK_LIKELY(pool->chain_count < options.pool_chains)) {
+    pool->chains[pool->chain_count++] = chain;
+  } else {
+    sort_back(pool, chain);
+  }
+  lock_release(&pool->lock);
+  page_arena_tick();
+}
+
+void shared_pool_sort_back(unsigned size_class, struct chain chain) {
+  struct pool_class *pool = &pool_classes[size_class];
+  lock_acquire(&pool->lock);
+  sort_back(pool, chain);
+  lock_release(&pool->lock);
+}
+
+void shared_pool_drain(void) {
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
+    struct pool_class *pool = &pool_classes[size_class];
+    lock_acquire(&pool->lock);
+    while (pool->chain_count > 0) sort_back(pool, pool->chains[--pool->chain_count]);
+    lock_release(&pool->lock);
+  }
+}
+
+void shared_pool_read_statistics(unsigned size_class, struct shared_pool_statistics *statistics) {
+  struct pool_class *pool = &pool_classes[size_class];
+  lock_acquire(&pool->lock);
+  statistics->blocks_carved = pool->blocks_carved;
+  statistics->blocks_outside = pool->blocks_outside;
+  statistics->slab_bytes = pool->slab_bytes;
+  statistics->blocks_chained = 0;
+  for (uint32_t i = 0; i < pool->chain_count; i++) statistics->blocks_chained += pool->chains[i].count;
+  lock_release(&pool->lock);
+}
+
+void shared_pool_lock_all(void) {
+  for (unsigned size_class = 0; size_class < HAK_CLASS_COUNT; size_class++) {
+    lock_acquire(&pool_classes[size_class].lock);
+  }
+}
+
+void shared_pool_unlock_all(void) {
+  for (unsigned size_class = HAK_CLASS_COUNT; size_class-- > 0;) lock_release(&pool_classes[size_class].lock);
+}

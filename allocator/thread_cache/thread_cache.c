@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The slow half of the thread cache: refill, flush, the first call and the last call of a thread, fork. Layer:
+// thread_cache; calls the shared pool. Lock: only the list of records has one; a cache belongs to its thread.
+// Test: tests/unit/thread_cache_test.cc.
+
+#include "allocator/thread_cache/thread_cache.h"
+
+#include "allocator/base/atomics.h"
+#include "allocator/os/os.h"
+#include "allocator/shared_pool/shared_pool.h"
+#include "allocator/thread_cache/thread_record.h"
+
+HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL struct thread_cache thread_cache;
+
+// The first refill of a class takes about this much, and every further one twice as much as the one before, up to a full
+// chain: a thread that needs few blocks touches little memory.
+#define FIRST_REFILL_BYTES 2048
+
+static void moving_begin(struct thread_record *record) {
+  atomic_write_relaxed(&record->moving, 1);
+  HAK_COMPILER_BARRIER();
+}
+
+static void moving_end(struct thread_record *record) {
+  HAK_COMPILER_BARRIER();
+  atomic_write_relaxed(&record->moving, 0);
+}
+
+static uint32_t bin_count(unsigned size_class, const struct thread_bin *bin) {
+  return shared_pool_chain_blocks(size_class) - bin->room;
+}
+
+static uint32_t first_refill(unsigned size_class) {
+  uint32_t blocks = FIRST_REFILL_BYTES / size_classes[size_class].stride;
+  uint32_t full = shared_pool_chain_blocks(size_class);
+  return blocks == 0 ? 1 : blocks < full ? blocks : full;
+}
+
+// Gives the calling thread its cache. False where it has none and gets none.
+static bool attach(void) {
+  if (thread_cache.state != THREAD_NEW) return thread_cache.state == THREAD_ATTACHED;
+  thread_cache.state = THREAD_ATTACHING;
+  // Without the hook nobody would take the cache back when the thread ends.
+  struct thread_record *record = thread_record_take(&thread_cache);
+  if (record == NULL) {
+    thread_cache.state = THREAD_NEW;
+    return false;
+  }
+  if (!os_thread_hook_arm(record)) {
+    thread_record_give(record);
+    thread_cache.state = THREAD_WITHOUT_CACHE;
+    return false;
+  }
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
+    thread_cache.bins[size_class].room = shared_pool_chain_blocks(size_class);
+    record->wanted[size_class] = (uint16_t)first_refill(size_class);
+  }
+  thread_cache.record = record;
+  thread_cache.state = THREAD_ATTACHED;
+  return true;
+}
+
+static struct chain next_chain(struct thread_record *record, unsigned size_class) {
+  struct chain chain = record->spare[size_class];
+  if (chain.count > 0) {
+    record->spare[size_class] = (struct chain){NULL, 0};
+    return chain;
+  }
+  uint32_t wanted = record->wanted[size_class];
+  uint32_t full = shared_pool_chain_blocks(size_class);
+  if (wanted < full) record->wanted[size_class] = (uint16_t)(2 * wanted < full ? 2 * wanted : full);
+  return shared_pool_take(size_class, wanted);
+}
+
+HAK_COLD struct block *thread_cache_refill(unsigned size_class) {
+  if (!attach()) {
+    struct block *block = shared_pool_take_block(size_class);
+    if (block != NULL) *block_header(block) = block_header_live(size_class);
+    return block;
+  }
+  struct thread_record *record = thread_cache.record;
+  struct thread_bin *bin = &thread_cache.bins[size_class];
+  moving_begin(record);
+  struct chain chain = next_chain(record, size_class);
+  bin->head = chain.head;
+  bin->room = shared_pool_chain_blocks(size_class) - chain.count;
+  moving_end(record);
+  return thread_cache_pop(size_class);
+}
+
+HAK_COLD void thread_cache_no_room(unsigned size_class) {
+  struct thread_bin *bin = &thread_cache.bins[size_class];
+  if (bin->room == UINT32_MAX) bin->room = 0;
+}
+
+HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block) {
+  if (!attach()) {
+    *block_header(block) = block_header_listed(size_class);
+    shared_pool_sort_back(size_class, (struct chain){block, 1});
+    return;
+  }
+  struct thread_record *record = thread_cache.record;
+  struct thread_bin *bin = &thread_cache.bins[size_class];
+  if (bin->room == 0) {
+    moving_begin(record);
+    struct chain spare = record->spare[size_class];
+    record->spare[size_class] = (struct chain){bin->head, bin_count(size_class, bin)};
+    bin->head = NULL;
+    bin->room = shared_pool_chain_blocks(size_class);
+    if (spare.count > 0) shared_pool_give(size_class, spare);
+    moving_end(record);
+  }
+  thread_cache_push(size_class, block);
+}
+
+// Gives all blocks of a cache away; the lists are empty afterwards and have their full room.
+static void give_all(struct thread_record *record, void (*give)(unsigned size_class, struct chain chain)) {
+  moving_begin(record);
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
+    struct thread_bin *bin = &record->cache->bins[size_class];
+    struct chain listed = {bin->head, bin_count(size_class, bin)};
+    struct chain spare = record->spare[size_class];
+    bin->head = NULL;
+    bin->room = shared_pool_chain_blocks(size_class);
+    record->spare[size_class] = (struct chain){NULL, 0};
+    if (listed.count > 0) give(size_class, listed);
+    if (spare.count > 0) give(size_class, spare);
+  }
+  moving_end(record);
+}
+
+void thread_cache_drain(void) {
+  if (thread_cache.state == THREAD_ATTACHED) give_all(thread_cache.record, shared_pool_sort_back);
+}
+
+// The last thing a thread does. Destructors that run later still may allocate and free: they do so without a cache.
+static void detach(void *value) {
+  struct thread_record *record = value;
+  int error = os_error_get();
+  thread_cache.state = THREAD_WITHOUT_CACHE;
+  give_all(record, shared_pool_give);
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.bins[size_class].room = 0;
+  thread_cache.record = NULL;
+  thread_record_give(record);
+  os_error_set(error);
+}
+
+void thread_cache_initialize(void) { (void)os_thread_hook_create(detach); }
+
+// Other threads' counts are read while they may change: a snapshot, and said to be one.
+HAK_NO_THREAD_SANITIZER static uint32_t read_count(unsigned size_class, const struct thread_record *record) {
+  uint32_t room = *(const volatile uint32_t *)&record->cache->bins[size_class].room;
+  uint32_t full = shared_pool_chain_blocks(size_class);
+  uint32_t spare = *(const volatile uint32_t *)&record->spare[size_class].count;
+  return (room <= full ? full - room : 0) + spare;
+}
+
+size_t thread_cache_count_blocks(unsigned size_class) {
+  size_t blocks = 0;
+  thread_record_lock();
+  for (struct thread_record *record = thread_record_first(); record != NULL; record = record->next) {
+    blocks += read_count(size_class, record);
+  }
+  thread_record_unlock();
+  return blocks;
+}
+
+size_t thread_cache_count_threads(void) {
+  size_t threads = 0;
+  thread_record_lock();
+  for (struct thread_record *record = thread_record_first(); record != NULL; record = record->next) threads++;
+  thread_record_unlock();
+  return threads;
+}
+
+void thread_cache_lock_all(void) { thread_record_lock(); }
+void thread_cache_unlock_all(void) { thread_record_unlock(); }
+
+// The other threads stopped at any point, one of them perhaps between the stores of a push: their lists are whole, but a
+// count may be off by one. So it is counted again.
+static uint32_t count_list(const struct block *block) {
+  uint32_t count = 0;
+  for (; block != NULL; block = block->next) count++;
+  return count;
+}
+
+void thread_cache_adopt_after_fork(void) {
+  struct thread_record *record = thread_record_first();
+  while (record != NULL) {
+    struct thread_record *next = record->next;
+    if (record->cache != &thread_cache) {
+      // A thread that was moving lists about loses its cache: its lists may be in two places at once.
+      for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT && record->moving == 0; size_class++) {
+        struct chain listed = {record->cache->bins[size_class].head, 0};
+        listed.count = count_list(listed.head);
+        if (listed.count > 0) shared_pool_give(size_class, listed);
+        if (record->spare[size_class].count > 0) shared_pool_give(size_class, record->spare[size_class]);
+      }
+      thread_record_give(record);
+    }
+    record = next;
+  }
+}

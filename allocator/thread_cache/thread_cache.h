@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The thread cache: the only hot code in the product. One thread, no lock, no atomic operation. Per size class, a singly
+// linked list of free blocks in thread-local storage (the TLS SLL) and the room that is left in it. Layer: thread_cache.
+// Currency: the block, to the layer above; the chain, to the shared pool.
+//
+// All zero is a valid state, in which both ways out lead to the slow path: pop finds no block, push no room. So a thread
+// needs no initialisation before its first call, and class 0, which is never given any room, sorts out large blocks and
+// foreign pointers without a branch of its own.
+
+#ifndef ALLOCATOR_THREAD_CACHE_THREAD_CACHE_H_
+#define ALLOCATOR_THREAD_CACHE_THREAD_CACHE_H_
+
+#include "allocator/base/block.h"
+#include "allocator/base/size_class.h"
+#include "allocator/thread_cache/box.h"
+
+struct thread_bin {
+  struct block *head;
+  uint32_t room;  // how many more blocks fit; a full list becomes the spare chain
+};
+
+struct thread_cache {
+  struct thread_bin bins[HAK_CLASS_COUNT];
+  struct thread_record *record;  // the cold part; NULL while the thread has none
+  uint32_t state;                // enum thread_state
+};
+
+HAK_BEGIN_DECLARATIONS
+HAK_INTERNAL_DATA HAK_THREAD_LOCAL struct thread_cache thread_cache;
+
+// A block of a class whose list is empty. NULL if there is no memory.
+HAK_INTERNAL struct block *thread_cache_refill(unsigned size_class);
+// Pushes a block whose list has no room, and repairs the room of class 0.
+HAK_INTERNAL void thread_cache_push_slowly(unsigned size_class, struct block *block);
+// The calling thread's push found no room: undoes what it did to the count. Class 0 has nothing else to do.
+HAK_INTERNAL void thread_cache_no_room(unsigned size_class);
+// Gives the calling thread's blocks to their slabs; the thread may go on.
+HAK_INTERNAL void thread_cache_drain(void);
+// Creates the hook by which threads that end give everything back. Once per process.
+HAK_INTERNAL void thread_cache_initialize(void);
+// Blocks of a class in all threads' caches; exact while those threads are quiet. *threads: how many have a cache.
+HAK_INTERNAL size_t thread_cache_count_blocks(unsigned size_class);
+HAK_INTERNAL size_t thread_cache_count_threads(void);
+
+// For fork: holds the layer's lock.
+HAK_INTERNAL void thread_cache_lock_all(void);
+HAK_INTERNAL void thread_cache_unlock_all(void);
+// In a child, after the locks have been released: takes over what the threads that do not exist there had cached.
+HAK_INTERNAL void thread_cache_adopt_after_fork(void);
+HAK_END_DECLARATIONS
+
+// Takes a block of a class. NULL where the list is empty: then thread_cache_refill has one.
+HAK_INLINE struct block *thread_cache_pop(unsigned size_class) {
+  struct thread_bin *bin = &thread_cache.bins[size_class];
+  struct block *block = bin->head;
+  if (HAK_UNLIKELY(block == NULL)) return NULL;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_check_pop(size_class, block);
+  bin->head = block->next;
+  bin->room++;
+  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT) *block_header(block) = block_header_live(size_class);
+  return block;
+}
+
+// Frees a block of a class, or returns false where that is not for the fast path: the class is 0, the list is full, or,
+// with checks, the header is not that of a live block. thread_cache_no_room must be called then.
+HAK_INLINE bool thread_cache_push(unsigned size_class, struct block *block) {
+  struct thread_bin *bin = &thread_cache.bins[size_class];
+  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT && HAK_UNLIKELY(size_class == 0)) return false;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+    if (HAK_UNLIKELY(!box_check_push(size_class, block))) return false;
+  } else if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) {
+    if (HAK_UNLIKELY(*block_header(block) != block_header_live(size_class))) return false;
+  }
+  if (HAK_UNLIKELY(__builtin_sub_overflow(bin->room, 1u, &bin->room))) return false;
+  *block_header(block) = block_header_listed(size_class);
+  block->next = bin->head;
+  // In this order also in memory: a fork at any point then finds a list that is whole.
+  HAK_COMPILER_BARRIER();
+  bin->head = block;
+  return true;
+}
+
+#endif  // ALLOCATOR_THREAD_CACHE_THREAD_CACHE_H_
