@@ -27,7 +27,7 @@ HAK_INLINE void free_inline(void *user) {
     free_slowly(user);
     return;
   }
-  unsigned size_class = atomic_read_relaxed(&registry.slab_class[slab]);
+  size_t size_class = registry.slab_class[slab];
   if (HAK_UNLIKELY(!thread_cache_push(size_class, block_of_user(user)))) free_slowly(user);
 }
 

@@ -27,8 +27,13 @@ static void moving_end(struct thread_record *record) {
   atomic_write_relaxed(&record->moving, 0);
 }
 
-static uint32_t bin_count(unsigned size_class, const struct thread_bin *bin) {
-  return shared_pool_chain_blocks(size_class) - bin->room;
+// The list of a class as a chain; the list is empty afterwards and has its full room.
+static struct chain take_list(struct thread_cache *cache, unsigned size_class) {
+  uint32_t full = shared_pool_chain_blocks(size_class);
+  struct chain chain = {cache->heads[size_class], full - (uint32_t)cache->rooms[size_class]};
+  cache->heads[size_class] = NULL;
+  cache->rooms[size_class] = (int32_t)full;
+  return chain;
 }
 
 static uint32_t first_refill(unsigned size_class) {
@@ -53,7 +58,7 @@ static bool attach(void) {
     return false;
   }
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
-    thread_cache.bins[size_class].room = shared_pool_chain_blocks(size_class);
+    thread_cache.rooms[size_class] = (int32_t)shared_pool_chain_blocks(size_class);
     record->wanted[size_class] = (uint16_t)first_refill(size_class);
   }
   thread_cache.record = record;
@@ -80,18 +85,16 @@ HAK_COLD struct block *thread_cache_refill(unsigned size_class) {
     return block;
   }
   struct thread_record *record = thread_cache.record;
-  struct thread_bin *bin = &thread_cache.bins[size_class];
   moving_begin(record);
   struct chain chain = next_chain(record, size_class);
-  bin->head = chain.head;
-  bin->room = shared_pool_chain_blocks(size_class) - chain.count;
+  thread_cache.heads[size_class] = chain.head;
+  thread_cache.rooms[size_class] = (int32_t)(shared_pool_chain_blocks(size_class) - chain.count);
   moving_end(record);
   return thread_cache_pop(size_class);
 }
 
 HAK_COLD void thread_cache_no_room(unsigned size_class) {
-  struct thread_bin *bin = &thread_cache.bins[size_class];
-  if (bin->room == UINT32_MAX) bin->room = 0;
+  if (thread_cache.rooms[size_class] < 0) thread_cache.rooms[size_class] = 0;
 }
 
 HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block) {
@@ -101,13 +104,10 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
     return;
   }
   struct thread_record *record = thread_cache.record;
-  struct thread_bin *bin = &thread_cache.bins[size_class];
-  if (bin->room == 0) {
+  if (thread_cache.rooms[size_class] == 0) {
     moving_begin(record);
     struct chain spare = record->spare[size_class];
-    record->spare[size_class] = (struct chain){bin->head, bin_count(size_class, bin)};
-    bin->head = NULL;
-    bin->room = shared_pool_chain_blocks(size_class);
+    record->spare[size_class] = take_list(&thread_cache, size_class);
     if (spare.count > 0) shared_pool_give(size_class, spare);
     moving_end(record);
   }
@@ -118,11 +118,8 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
 static void give_all(struct thread_record *record, void (*give)(unsigned size_class, struct chain chain)) {
   moving_begin(record);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
-    struct thread_bin *bin = &record->cache->bins[size_class];
-    struct chain listed = {bin->head, bin_count(size_class, bin)};
+    struct chain listed = take_list(record->cache, size_class);
     struct chain spare = record->spare[size_class];
-    bin->head = NULL;
-    bin->room = shared_pool_chain_blocks(size_class);
     record->spare[size_class] = (struct chain){NULL, 0};
     if (listed.count > 0) give(size_class, listed);
     if (spare.count > 0) give(size_class, spare);
@@ -140,7 +137,7 @@ static void detach(void *value) {
   int error = os_error_get();
   thread_cache.state = THREAD_WITHOUT_CACHE;
   give_all(record, shared_pool_give);
-  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.bins[size_class].room = 0;
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.rooms[size_class] = 0;
   thread_cache.record = NULL;
   thread_record_give(record);
   os_error_set(error);
@@ -150,7 +147,7 @@ void thread_cache_initialize(void) { (void)os_thread_hook_create(detach); }
 
 // Other threads' counts are read while they may change: a snapshot, and said to be one.
 HAK_NO_THREAD_SANITIZER static uint32_t read_count(unsigned size_class, const struct thread_record *record) {
-  uint32_t room = *(const volatile uint32_t *)&record->cache->bins[size_class].room;
+  uint32_t room = (uint32_t)*(const volatile int32_t *)&record->cache->rooms[size_class];
   uint32_t full = shared_pool_chain_blocks(size_class);
   uint32_t spare = *(const volatile uint32_t *)&record->spare[size_class].count;
   return (room <= full ? full - room : 0) + spare;
@@ -192,7 +189,7 @@ void thread_cache_adopt_after_fork(void) {
     if (record->cache != &thread_cache) {
       // A thread that was moving lists about loses its cache: its lists may be in two places at once.
       for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT && record->moving == 0; size_class++) {
-        struct chain listed = {record->cache->bins[size_class].head, 0};
+        struct chain listed = {record->cache->heads[size_class], 0};
         listed.count = count_list(listed.head);
         if (listed.count > 0) shared_pool_give(size_class, listed);
         if (record->spare[size_class].count > 0) shared_pool_give(size_class, record->spare[size_class]);
