@@ -25,6 +25,9 @@ HAK_INTERNAL_DEFINITION bool process_initialized;
 
 static struct lock initialize_lock;
 static bool options_parsed;
+static bool fork_hooks_registered;
+
+static void register_fork_hooks(void);
 
 HAK_COLD bool process_initialize(void) {
   int error = os_error_get();
@@ -36,7 +39,11 @@ HAK_COLD bool process_initialize(void) {
   }
   if (!process_initialized && page_arena_initialize()) atomic_write_release(&process_initialized, true);
   bool initialized = process_initialized;
+  bool hooks_wanted = initialized && !fork_hooks_registered;
+  if (hooks_wanted) fork_hooks_registered = true;
   lock_release(&initialize_lock);
+  // Without the lock, because it may allocate.
+  if (hooks_wanted) register_fork_hooks();
   os_error_set(error);
   return initialized;
 }
@@ -60,12 +67,11 @@ static void fork_child(void) {
   thread_cache_adopt_after_fork();
 }
 
-// Runs before the constructors of the program, so that the handlers are the first to be registered: prepare then runs
-// after all others, and the child's handler before them.
-__attribute__((constructor(101))) static void start(void) {
-  process_ready();
-  (void)os_fork_hooks(fork_prepare, fork_release, fork_child);
-}
+// At the first allocation of the process, so that these are the first handlers to be registered: prepare then runs after
+// those of others, which may allocate, and the child's handler before them.
+static void register_fork_hooks(void) { (void)os_fork_hooks(fork_prepare, fork_release, fork_child); }
+
+__attribute__((constructor(101))) static void start(void) { process_ready(); }
 
 __attribute__((destructor(101))) static void end(void) {
   if (options.statistics_at_exit) hak_statistics_print(HAK_STANDARD_ERROR);

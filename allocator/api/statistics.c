@@ -55,7 +55,6 @@ static void read_statistics(struct hak_statistics *result) {
   result->dirty_bytes = arena.dirty_bytes;
   result->committed_bytes = result->slab_bytes + result->large_bytes + result->dirty_bytes;
   result->mapped_bytes = arena.mapped_bytes;
-  result->reserved_bytes = arena.reserved_bytes;
   result->metadata_bytes = arena.metadata_bytes;
   result->purged_bytes = arena.purged_bytes;
   result->system_calls = os_memory_calls();
@@ -114,7 +113,6 @@ HAK_PUBLIC int hak_statistics_print(int file_descriptor) {
   print_field(&text, "dirty_bytes", all.dirty_bytes, ",\n  ");
   print_field(&text, "committed_bytes", all.committed_bytes, ",\n  ");
   print_field(&text, "mapped_bytes", all.mapped_bytes, ",\n  ");
-  print_field(&text, "reserved_bytes", all.reserved_bytes, ",\n  ");
   print_field(&text, "metadata_bytes", all.metadata_bytes, ",\n  ");
   print_field(&text, "purged_bytes", all.purged_bytes, ",\n  ");
   print_field(&text, "system_calls", all.system_calls, ",\n");

@@ -32,7 +32,7 @@
 #define HAK_PUBLIC __attribute__((visibility("default")))
 #define HAK_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define HAK_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define HAK_INLINE static inline __attribute__((always_inline))
+#define HAK_INLINE static inline __attribute__((always_inline, unused))
 // Slow functions: out of the way of the fast path's code, and never inlined into it.
 #define HAK_COLD __attribute__((cold, noinline))
 #define HAK_CACHE_LINE 64

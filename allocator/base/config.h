@@ -36,9 +36,10 @@
 #define HAK_SUPERSLAB_BYTES ((size_t)1 << HAK_SUPERSLAB_SHIFT)
 #define HAK_SUPERSLAB_SLABS (1u << (HAK_SUPERSLAB_SHIFT - HAK_SLAB_SHIFT))
 
-// The most address space that one process can use for blocks; one byte of the slab map per 64 KiB of it is reserved.
+// All blocks of a process lie in one window of address space, for which a table has one byte per slab. Only those parts
+// of the window that are in use are mapped.
 #define HAK_WINDOW_MAX_BYTES ((size_t)1 << 40)
-// The smallest window, for processes with an address-space limit.
+// The smallest window, for processes whose address space is limited.
 #define HAK_WINDOW_MIN_BYTES ((size_t)1 << 36)
 
 // A chain is what thread caches and the shared pool exchange: at most this many blocks.

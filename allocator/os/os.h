@@ -16,14 +16,18 @@
 
 HAK_BEGIN_DECLARATIONS
 
-// Memory. Addresses and sizes are multiples of the page size; alignments are powers of two.
+// Memory. Addresses and sizes are multiples of the page size.
 
-// Address space of bytes bytes at a multiple of alignment, neither readable nor writable. NULL if it cannot be had.
-HAK_INTERNAL void *os_memory_reserve(size_t bytes, size_t alignment);
-// Makes reserved address space readable and writable, with zeroes in it. False if it cannot; nothing has changed then.
-HAK_INTERNAL bool os_memory_commit(void *address, size_t bytes);
-// Readable and writable memory full of zeroes. NULL if it cannot be had.
-HAK_INTERNAL void *os_memory_map(size_t bytes, size_t alignment);
+enum os_map_result {
+  OS_MAPPED,
+  OS_OCCUPIED,   // something is mapped there already
+  OS_NO_MEMORY,  // the system or a limit refuses
+};
+
+// Readable and writable memory full of zeroes, anywhere. NULL if it cannot be had.
+HAK_INTERNAL void *os_memory_map(size_t bytes);
+// The same at an address. What is mapped there already stays as it is.
+HAK_INTERNAL enum os_map_result os_memory_map_at(void *address, size_t bytes);
 // Gives the pages back and keeps the addresses, which read as zero from then on. False if the memory is unchanged.
 HAK_INTERNAL bool os_memory_purge(void *address, size_t bytes);
 // Gives pages and addresses back. False if the operating system refuses (it is out of mappings): all is as before.

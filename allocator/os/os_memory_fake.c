@@ -13,11 +13,11 @@
 #include "allocator/os/os.h"
 
 #define FAKE_RANGES 4096
-#define FAKE_KINDS 6
+#define FAKE_KINDS 5
 
 static struct lock fake_lock;
 static unsigned fail_kinds;
-static size_t fail_after, fail_count;
+static size_t fail_after, fail_count, occupied_count;
 static size_t fake_limit = SIZE_MAX;
 static uint64_t fake_time = 1000;
 static size_t mapped_bytes, purged_bytes, errors;
@@ -37,10 +37,12 @@ void os_fake_fail(unsigned kinds, size_t calls, size_t count) {
 
 void os_fake_reset(void) {
   os_fake_fail(0, 0, 0);
+  occupied_count = 0;
   fake_limit = SIZE_MAX;
   atomic_write_relaxed(&fake_time, 1000);
 }
 
+void os_fake_occupy(size_t count) { occupied_count = count; }
 void os_fake_set_limit(size_t bytes) { fake_limit = bytes; }
 void os_fake_set_time(uint64_t milliseconds) { atomic_write_relaxed(&fake_time, milliseconds); }
 size_t os_fake_mapped_bytes(void) { return atomic_read_relaxed(&mapped_bytes); }
@@ -71,14 +73,10 @@ static bool call_fails(unsigned kind) {
   return fails;
 }
 
-static void *fake_map(size_t bytes, size_t alignment, int protection) {
-  if (bytes > SIZE_MAX - alignment || fake_limit - mapped_bytes < bytes) return NULL;
-  char *address = mmap(NULL, bytes + alignment, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+static void *fake_map(void *where, size_t bytes, int flags) {
+  if (fake_limit < mapped_bytes || fake_limit - mapped_bytes < bytes) return NULL;
+  void *address = mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
   if (address == MAP_FAILED) return NULL;
-  size_t before = -(uintptr_t)address & (alignment - 1);
-  if (before != 0) munmap(address, before);
-  if (alignment != before) munmap(address + before + bytes, alignment - before);
-  address += before;
   lock_acquire(&fake_lock);
   for (size_t i = 0; i < FAKE_RANGES; i++) {
     if (ranges[i].bytes != 0) continue;
@@ -106,17 +104,15 @@ static bool held(const char *address, size_t bytes) {
   return found;
 }
 
-void *os_memory_reserve(size_t bytes, size_t alignment) {
-  return call_fails(OS_FAKE_RESERVE) ? NULL : fake_map(bytes, alignment, PROT_NONE);
-}
+void *os_memory_map(size_t bytes) { return call_fails(OS_FAKE_MAP) ? NULL : fake_map(NULL, bytes, 0); }
 
-void *os_memory_map(size_t bytes, size_t alignment) {
-  return call_fails(OS_FAKE_MAP) ? NULL : fake_map(bytes, alignment, PROT_READ | PROT_WRITE);
-}
-
-bool os_memory_commit(void *address, size_t bytes) {
-  if (call_fails(OS_FAKE_COMMIT) || !held(address, bytes)) return false;
-  return mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+enum os_map_result os_memory_map_at(void *address, size_t bytes) {
+  if (call_fails(OS_FAKE_MAP_AT)) return OS_NO_MEMORY;
+  if (occupied_count > 0) {
+    occupied_count--;
+    return OS_OCCUPIED;
+  }
+  return fake_map(address, bytes, MAP_FIXED_NOREPLACE) != NULL ? OS_MAPPED : OS_NO_MEMORY;
 }
 
 bool os_memory_purge(void *address, size_t bytes) {

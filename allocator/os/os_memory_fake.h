@@ -15,13 +15,12 @@ extern "C" {
 #endif
 
 enum os_fake_call {
-  OS_FAKE_RESERVE = 1,
-  OS_FAKE_COMMIT = 2,
-  OS_FAKE_MAP = 4,
-  OS_FAKE_PURGE = 8,
-  OS_FAKE_RELEASE = 16,
-  OS_FAKE_MOVE = 32,
-  OS_FAKE_ALL = 63,
+  OS_FAKE_MAP = 1,     // anywhere: the allocator's own tables
+  OS_FAKE_MAP_AT = 2,  // superslabs
+  OS_FAKE_PURGE = 4,
+  OS_FAKE_RELEASE = 8,
+  OS_FAKE_MOVE = 16,
+  OS_FAKE_ALL = 31,
 };
 
 // Lets calls calls of the kinds in the mask succeed and makes the next count ones fail (SIZE_MAX: all of them).
@@ -29,7 +28,9 @@ enum os_fake_call {
 void os_fake_fail(unsigned kinds, size_t calls, size_t count);
 // No more failures, limit SIZE_MAX, the clock at 1000 ms and standing still.
 void os_fake_reset(void);
-// What os_address_space_limit answers; maps and reserves beyond it fail.
+// The next count calls of os_memory_map_at find the address occupied.
+void os_fake_occupy(size_t count);
+// What os_address_space_limit answers; maps beyond it fail.
 void os_fake_set_limit(size_t bytes);
 // What os_clock_milliseconds answers.
 void os_fake_set_time(uint64_t milliseconds);

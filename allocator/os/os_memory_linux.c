@@ -14,38 +14,30 @@
 #ifndef MREMAP_DONTUNMAP
 #define MREMAP_DONTUNMAP 4
 #endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
 
 static size_t memory_calls;
 
 static void count_call(void) { atomic_add_relaxed(&memory_calls, 1); }
 
-// The kernel aligns to pages only: where its first answer is not aligned, takes more and gives both ends back.
-static void *map_aligned(size_t bytes, size_t alignment, int protection) {
-  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+static const int map_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+void *os_memory_map(size_t bytes) {
   count_call();
-  char *address = mmap(NULL, bytes, protection, flags, -1, 0);
-  if (address == MAP_FAILED) return NULL;
-  if (((uintptr_t)address & (alignment - 1)) == 0) return address;
-  count_call();
-  munmap(address, bytes);
-  if (bytes > SIZE_MAX - alignment) return NULL;
-  count_call();
-  address = mmap(NULL, bytes + alignment, protection, flags, -1, 0);
-  if (address == MAP_FAILED) return NULL;
-  size_t before = -(uintptr_t)address & (alignment - 1);
-  size_t after = alignment - before;
-  if (before != 0) munmap(address, before);
-  if (after != 0) munmap(address + before + bytes, after);
-  return address + before;
+  void *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, map_flags, -1, 0);
+  return address == MAP_FAILED ? NULL : address;
 }
 
-void *os_memory_reserve(size_t bytes, size_t alignment) { return map_aligned(bytes, alignment, PROT_NONE); }
-
-void *os_memory_map(size_t bytes, size_t alignment) { return map_aligned(bytes, alignment, PROT_READ | PROT_WRITE); }
-
-bool os_memory_commit(void *address, size_t bytes) {
+// Kernels before 4.17 do not know MAP_FIXED_NOREPLACE and take the address for a hint.
+enum os_map_result os_memory_map_at(void *address, size_t bytes) {
   count_call();
-  return mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+  void *mapped = mmap(address, bytes, PROT_READ | PROT_WRITE, map_flags | MAP_FIXED_NOREPLACE, -1, 0);
+  if (mapped == address) return OS_MAPPED;
+  if (mapped == MAP_FAILED) return errno == EEXIST ? OS_OCCUPIED : OS_NO_MEMORY;
+  munmap(mapped, bytes);
+  return OS_OCCUPIED;
 }
 
 // MADV_DONTNEED and not MADV_FREE: resident memory shrinks at once and visibly, and the pages read as zero for certain.

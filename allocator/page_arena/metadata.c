@@ -26,7 +26,7 @@ void *metadata_allocate(size_t bytes) {
   if (metadata.left < bytes) {
     size_t chunk = bytes > METADATA_CHUNK_BYTES ? bytes : METADATA_CHUNK_BYTES;
     chunk = (chunk + HAK_SLAB_BYTES - 1) & ~(HAK_SLAB_BYTES - 1);
-    char *memory = os_memory_map(chunk, HAK_SLAB_BYTES);
+    char *memory = os_memory_map(chunk);
     if (memory != NULL) {
       metadata.next = memory;
       metadata.left = chunk;

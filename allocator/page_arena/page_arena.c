@@ -6,7 +6,6 @@
 
 #include "allocator/page_arena/page_arena.h"
 
-#include "allocator/base/options.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/metadata.h"
@@ -28,7 +27,7 @@ static struct {
 
 bool page_arena_initialize(void) {
   lock_acquire(&arena.lock);
-  if (!arena.initialized) arena.initialized = registry_initialize((size_t)options.reserve_gib << 30);
+  if (!arena.initialized) arena.initialized = registry_initialize();
   bool initialized = arena.initialized;
   lock_release(&arena.lock);
   return initialized;
@@ -270,8 +269,6 @@ void page_arena_read_statistics(struct page_arena_statistics *statistics) {
   statistics->large_bytes = (size_t)atomic_read_relaxed(&arena.large_bytes);
   statistics->dirty_bytes = purge_dirty_bytes();
   statistics->mapped_bytes = span_mapped_superslabs() << HAK_SUPERSLAB_SHIFT;
-  statistics->reserved_bytes =
-      registry.reserved ? registry.superslab_count << HAK_SUPERSLAB_SHIFT : statistics->mapped_bytes;
   statistics->metadata_bytes = metadata_bytes();
   statistics->purged_bytes = purge_total_bytes();
   lock_release(&arena.lock);

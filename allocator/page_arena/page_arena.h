@@ -15,7 +15,6 @@ struct page_arena_statistics {
   size_t large_bytes;
   size_t dirty_bytes;
   size_t mapped_bytes;
-  size_t reserved_bytes;
   size_t metadata_bytes;
   size_t purged_bytes;
 };

@@ -17,51 +17,28 @@ static bool map_tables(size_t window_bytes) {
   size_t superslabs = window_bytes >> HAK_SUPERSLAB_SHIFT;
   size_t bitmap_bytes = superslabs / 8;
   size_t bytes = slabs + superslabs * sizeof(struct superslab *) + 2 * bitmap_bytes;
-  char *tables = os_memory_map(bytes, HAK_SLAB_BYTES);
+  char *tables = os_memory_map((bytes + HAK_SLAB_BYTES - 1) & ~(HAK_SLAB_BYTES - 1));
   if (tables == NULL) return false;
   registry.slab_class = (uint8_t *)tables;
   registry.superslabs = (struct superslab **)(tables + slabs);
   registry.mapped_superslabs = (uint64_t *)(tables + slabs + superslabs * sizeof(struct superslab *));
   registry.taken_superslabs = registry.mapped_superslabs + superslabs / BITS_PER_WORD;
   registry.superslab_count = superslabs;
-  registry.table_bytes = bytes;
   return true;
 }
 
-static bool initialize_reserved(size_t reserve_bytes) {
-  for (size_t bytes = reserve_bytes; bytes >= HAK_WINDOW_MIN_BYTES; bytes /= 2) {
-    void *window = os_memory_reserve(bytes, HAK_SUPERSLAB_BYTES);
-    if (window == NULL) continue;
-    if (!map_tables(bytes)) {
-      os_memory_release(window, bytes);
-      return false;
-    }
-    registry.base = (uintptr_t)window;
-    registry.reserved = true;
-    return true;
-  }
-  return false;
-}
+// The kernel places mappings from the top of the address space down, as the tables show; the window begins this far
+// below, where it meets nothing. Its place is as random as the kernel made that of the tables.
+#define WINDOW_DISTANCE ((uintptr_t)4 << 40)
 
-// Where address space is limited, nothing is reserved: the window is the part of the address space in which the kernel
-// places mappings, most of it below those that the process has already. The limit itself keeps everything near.
-static bool initialize_unreserved(void) {
+HAK_COLD bool registry_initialize(void) {
   size_t limit = os_address_space_limit();
   size_t bytes = HAK_WINDOW_MIN_BYTES;
   while (bytes < HAK_WINDOW_MAX_BYTES && bytes / 4 < limit) bytes *= 2;
-  if (limit == SIZE_MAX) bytes = HAK_WINDOW_MAX_BYTES;
   if (!map_tables(bytes)) return false;
   uintptr_t here = (uintptr_t)registry.slab_class & ~(HAK_SUPERSLAB_BYTES - 1);
-  uintptr_t below = bytes / 4 * 3;
-  registry.base = here > below ? here - below : HAK_SUPERSLAB_BYTES;
-  registry.reserved = false;
-  return true;
-}
-
-HAK_COLD bool registry_initialize(size_t reserve_bytes) {
-  if (os_address_space_limit() != SIZE_MAX || !initialize_reserved(reserve_bytes)) {
-    if (!initialize_unreserved()) return false;
-  }
+  registry.base = here > 2 * WINDOW_DISTANCE ? here - WINDOW_DISTANCE : WINDOW_DISTANCE;
+  registry.limited = limit != SIZE_MAX;
   // Last, because from here on addresses of the window are looked up.
   atomic_write_release(&registry.slab_count, registry.superslab_count * HAK_SUPERSLAB_SLABS);
   return true;

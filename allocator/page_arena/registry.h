@@ -19,9 +19,8 @@ struct registry {
   uint8_t *slab_class;  // by slab number: the size class, or 0
   struct superslab **superslabs;
   size_t superslab_count;
-  bool reserved;       // the whole window is ours; otherwise superslabs are mapped into it one by one
-  size_t table_bytes;  // of the tables, as far as they may be touched
-  // One bit per superslab: readable and writable; in use as slabs or in a span.
+  bool limited;        // the process has an address-space limit: addresses are given back, too
+  // One bit per superslab: mapped by us; in use as slabs or in a span, or occupied by somebody else.
   uint64_t *mapped_superslabs;
   uint64_t *taken_superslabs;
 };
@@ -29,9 +28,9 @@ struct registry {
 HAK_BEGIN_DECLARATIONS
 HAK_INTERNAL_DATA struct registry registry;
 
-// Chooses the window. reserve_bytes: how much address space to reserve for it, 0 for none. False if there is no memory
-// for the tables. Called once, with the page arena's lock held.
-HAK_INTERNAL bool registry_initialize(size_t reserve_bytes);
+// Chooses the window. False if there is no memory for the tables; it may be tried again then. Called with the page
+// arena's lock held.
+HAK_INTERNAL bool registry_initialize(void);
 // The first slab of the run that holds address, or NULL if no block of a run can be there.
 HAK_INTERNAL struct slab *registry_find_run(uintptr_t address);
 // The superslab that holds address, or NULL if it never was one.

@@ -16,7 +16,7 @@ HAK_INTERNAL struct superslab *span_take(size_t count, size_t alignment);
 HAK_INTERNAL bool span_extend(struct superslab *first, size_t old_count, size_t count);
 // Gives count superslabs from first on back to the window. Their memory may be dirty: they know.
 HAK_INTERNAL void span_give(struct superslab *first, size_t count);
-// Gives the addresses of one free superslab back to the operating system, where the window is not reserved.
+// Gives the addresses of one free superslab back to the operating system, where address space is limited.
 // False if they stay.
 HAK_INTERNAL bool span_unmap(struct superslab *superslab);
 // The superslab after this one; it exists wherever a span goes on.

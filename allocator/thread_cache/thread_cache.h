@@ -60,9 +60,9 @@ HAK_INLINE struct thread_cache *thread_cache_get(void) {
 HAK_INLINE bool thread_cache_use_room(struct thread_cache *cache, size_t size_class) {
 #if defined(__x86_64__) && defined(__GCC_ASM_FLAG_OUTPUTS__)
   bool negative;
-  __asm__ volatile("subl $1, %c[rooms](%[cache],%[class],4)"
+  __asm__ volatile("subl $1, %c[rooms](%[cache],%[index],4)"
                    : "=@ccs"(negative)
-                   : [cache] "r"(cache), [class] "r"(size_class), [rooms] "i"(offsetof(struct thread_cache, rooms))
+                   : [cache] "r"(cache), [index] "r"(size_class), [rooms] "i"(offsetof(struct thread_cache, rooms))
                    : "memory");
   return negative;
 #else

@@ -114,7 +114,6 @@ struct hak_statistics {
   size_t dirty_bytes;      // free page runs that have not been given back yet
   size_t committed_bytes;  // slab_bytes + large_bytes + dirty_bytes: the most that blocks can hold resident
   size_t mapped_bytes;     // superslabs mapped readable and writable, committed or not
-  size_t reserved_bytes;   // address space held
   size_t metadata_bytes;   // the allocator's own tables, in use
   size_t purged_bytes;     // given back to the operating system since the start, in all
   size_t system_calls;     // for memory, since the start
