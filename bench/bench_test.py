@@ -33,7 +33,7 @@ def run(binary, *arguments, limit=None, preload=None):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
     return subprocess.run([BINARIES / binary, *arguments], env=environment, capture_output=True, text=True, check=False,
-                          timeout=60, preexec_fn=set_limit if limit else None)
+                          timeout=30, preexec_fn=set_limit if limit else None)
 
 
 def run_json(binary, *arguments):
@@ -164,6 +164,17 @@ class Work(unittest.TestCase):
             self.assertEqual((result["operations"], result["bytes_requested"]), (6 * batches, 60 * batches))
         names = ["producer_consumer", "producer_consumer_system"]
         self.assertEqual(*(run_json(n, *SMALL_RUNS["producer_consumer"])["bytes_requested"] for n in names))
+
+    def test_every_block_is_freed(self):
+        # 300 MB in all, of which less than 10 MB are live at any time.
+        for binary, *arguments in [("random_mixed_system", "600000", "2000", "1", "1000", "--mode=classic"),
+                                   ("random_mixed_system", "300000", "2000", "1", "1000", "--mode=replace"),
+                                   ("larson_system", "10", "1000", "1000", "1000", "10", "3", "1"),
+                                   ("producer_consumer_system", "600", "500", "1000", "1000", "1")]:
+            with self.subTest(binary, arguments=arguments):
+                result = run_json(binary, *arguments)
+                self.assertGreater(result["bytes_requested"], 290e6)
+                self.assertLess(result["peak_rss_kib"], 30000)
 
 
 class Errors(unittest.TestCase):
