@@ -49,7 +49,8 @@ uint32_t slab_blocks_reserve(struct slab *run, uint32_t wanted, uint32_t *first)
   uint32_t left = size_classes[run->size_class].blocks - run->carved;
   uint32_t count = left < wanted ? left : wanted;
   *first = run->carved;
-  run->carved += count;
+  // The Box reads it without the lock, for blocks that were carved long before.
+  atomic_write_relaxed(&run->carved, *first + count);
   run->used += count;
   return count;
 }

@@ -5,6 +5,7 @@
 
 #include "allocator/thread_cache/box.h"
 
+#include "allocator/base/atomics.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/os.h"
 #include "allocator/os/text.h"
@@ -41,7 +42,7 @@ static bool begins_block(unsigned size_class, const struct block *block) {
   if (address < first) return false;
   uint64_t offset = address - first;
   uint64_t number = offset * size_classes[size_class].reciprocal >> HAK_RECIPROCAL_SHIFT;
-  return number * size_classes[size_class].stride == offset && number < run->carved;
+  return number * size_classes[size_class].stride == offset && number < atomic_read_relaxed(&run->carved);
 }
 
 HAK_COLD bool box_check_push(unsigned size_class, struct block *block) {
