@@ -13,6 +13,10 @@ import tempfile
 import unittest
 
 TOOLS = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, TOOLS)
+
+import check_layers  # noqa: E402
+
 CHECKER = os.path.join(TOOLS, "check_layers.py")
 
 COMMENT = "// SPDX-License-Identifier: Apache-2.0\n//\n// A file\n// of a small\n// allocator.\n"
@@ -51,6 +55,11 @@ def run_checker(*arguments):
     return run.returncode, run.stdout
 
 
+def small_readme(files):
+    rules = "".join("`%s`\n" % header for _, header, _ in check_layers.SKIPS)
+    return rules + "\n## Files\n\n" + "".join("    %s  a file\n" % path for path in files)
+
+
 def check_files(files, readme=None, levels="2"):
     with tempfile.TemporaryDirectory() as root:
         for path, text in files.items():
@@ -59,7 +68,7 @@ def check_files(files, readme=None, levels="2"):
             with open(full, "w", encoding="utf-8") as output:
                 output.write(text if text.startswith("RAW") else COMMENT + text)  # RAW: without the comment
         with open(os.path.join(root, "allocator/README.md"), "w", encoding="utf-8") as output:
-            output.write(readme if readme is not None else " ".join(files))
+            output.write(readme if readme is not None else small_readme(files))
         return run_checker("--root", root, "--levels", levels)
 
 
@@ -151,11 +160,25 @@ class SmallTrees(unittest.TestCase):
         self.expect("allocator/base/long.h: has 605 lines, more than 500", {"base/long.h": "\n" * 600})
 
     def test_readme(self):
-        code, output = check_files(CLEAN, readme="size.c page_arena/registry.h")
+        readme = small_readme(CLEAN).replace("base/size.h ", "base/gone.h ").replace("`page_arena/registry.h`", "")
+        code, output = check_files(CLEAN, readme=readme.replace("    os/os.h  a file\n    os/os.c ", "    os/os.h .c "))
         self.assertIn("allocator/README.md: does not say what base/size.h is", output)
-        self.assertIn("allocator/README.md: does not list the skip from api to page_arena/large_block.h", output)
-        self.assertNotIn("does not say what base/size.c is", output)
+        self.assertIn("allocator/README.md: lists base/gone.h, which does not exist", output)
+        self.assertIn("allocator/README.md: does not list `page_arena/registry.h` among what is permitted to api", output)
+        self.assertIn("4 problems", output)
         self.assertEqual(code, 1)
+
+    def test_exception_for_one_file(self):
+        header, text = "shared_pool/shared_pool.h", "int pool_lock(void);\n"
+        pool = {"shared_pool/shared_pool.h": text, "shared_pool/pool.c": '#include "allocator/shared_pool/shared_pool.h"\n'
+                "int pool_lock(void) { return 0; }\n" + CLEAN["shared_pool/pool.c"]}
+        user = '#include "allocator/%s"\nint api_fork(void) { return pool_lock(); }\n' % header
+        code, output = check_files({**CLEAN, **pool, "api/statistics.c": user})
+        self.assertEqual(code, 0, output)
+        self.expect('allocator/api/other.c: layer api includes "allocator/shared_pool/shared_pool.h" of layer shared_pool, '
+                    "over a layer that lies between", {**pool, "api/other.c": user})
+        self.expect("allocator/api/other.c: layer api refers to pool_lock of layer shared_pool, over a layer that lies "
+                    "between", {**pool, "api/other.c": user})
 
 
 class Repository(unittest.TestCase):
