@@ -63,7 +63,7 @@ def _checks_level(level):
         "//conditions:default": ["HAK_CHECKS_LEVEL=2"],
     })
 
-def allocator_library(name, level = None, prefix = None, override_malloc = False, **kwargs):
+def allocator_library(name, level = None, prefix = None, override_malloc = False, weak = False, fake_os = False, **kwargs):
     """The whole allocator from one translation unit.
 
     Args:
@@ -72,6 +72,8 @@ def allocator_library(name, level = None, prefix = None, override_malloc = False
       prefix: of the public symbols instead of hak_, so that several builds can be linked into one program. Files that use
         such a build are compiled with HAK_PREFIX defined to the same.
       override_malloc: whether malloc, free, operator new and so on are defined too.
+      weak: whether the public functions give way to those of another library in the same link.
+      fake_os: whether memory comes from os_memory_fake.c, which a test can make fail.
       **kwargs: for the cc_library.
     """
     defines = []
@@ -79,6 +81,10 @@ def allocator_library(name, level = None, prefix = None, override_malloc = False
         defines.append("HAK_PREFIX=" + prefix)
     if override_malloc:
         defines.append("HAK_OVERRIDE_MALLOC=1")
+    if weak:
+        defines.append("HAK_WEAK_PUBLIC=1")
+    if fake_os:
+        defines.append("HAK_FAKE_OS=1")
     cc_library(
         name = name,
         srcs = ["all_in_one.c"],
@@ -87,7 +93,7 @@ def allocator_library(name, level = None, prefix = None, override_malloc = False
         linkstatic = 1,
         local_defines = defines + _checks_level(level) + _BUILD_INFO,
         textual_hdrs = ["//allocator/%s:sources" % layer for layer in LAYERS],
-        deps = [":headers"],
+        deps = [":headers"] + (["//allocator/os:os_fake_source"] if fake_os else []),
         **kwargs
     )
 
