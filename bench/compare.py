@@ -23,6 +23,8 @@ import sys
 import compare_report
 
 HERE = pathlib.Path(os.path.abspath(__file__)).parent
+# Where a relative path of the user's starts. `bazel run` runs programs elsewhere.
+USER_DIRECTORY = pathlib.Path(os.environ.get("BUILD_WORKING_DIRECTORY", os.getcwd()))
 PEERS = ["mimalloc", "jemalloc", "tcmalloc"]
 SEED = 42
 
@@ -95,7 +97,7 @@ def all_allocators(options):
         name, separator, path = extra.partition("=")
         if not separator or not name or any(name == a.name for a in allocators):
             raise Failure(f"--preload={extra}: NAME=LIBRARY is expected, with a name of its own")
-        allocators.append(Allocator(name, library=pathlib.Path(path).absolute()))
+        allocators.append(Allocator(name, library=USER_DIRECTORY / path))
     return allocators
 
 
@@ -290,12 +292,10 @@ def parse_arguments(arguments):
                         help="what is preloaded as hakmem (default: the release build of //:libhakmem.so)")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds if options.rounds is not None else 3 if options.quick else 9
-    # `bazel run` starts this in its runfiles: a relative path is meant to start where the user is.
-    user_directory = pathlib.Path(os.environ.get("BUILD_WORKING_DIRECTORY", "."))
     for name in ["library_directory", "binaries", "hakmem_library"]:
-        setattr(options, name, (user_directory / getattr(options, name)).absolute())
+        setattr(options, name, USER_DIRECTORY / getattr(options, name))
     if options.csv:
-        options.csv = user_directory / options.csv
+        options.csv = USER_DIRECTORY / options.csv
     if options.rounds < 1 or (options.iterations is not None and options.iterations < 1):
         raise Failure("--rounds and --iterations must be at least 1")
     if options.cpu not in os.sched_getaffinity(0):
