@@ -102,14 +102,19 @@ static size_t find_free(size_t count, size_t alignment) {
   return none;
 }
 
+// Somebody else's mappings in the window are few, if there are any. More than this means that the system does not map
+// where it is asked to.
+#define OCCUPIED_TRIES 4096
+
 struct superslab *span_take(size_t count, size_t alignment) {
-  for (;;) {
+  for (unsigned try = 0; try < OCCUPIED_TRIES; try++) {
     size_t number = find_free(count, alignment);
     if (number == registry.superslab_count) return NULL;
     enum os_map_result result = claim(number, count);
     if (result == OS_MAPPED) return registry.superslabs[number];
     if (result == OS_NO_MEMORY) return NULL;
   }
+  return NULL;
 }
 
 bool span_extend(struct superslab *first, size_t old_count, size_t count) {
