@@ -6,6 +6,7 @@
 
 #include "allocator/page_arena/page_arena.h"
 
+#include "allocator/base/options.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/metadata.h"
@@ -13,8 +14,8 @@
 #include "allocator/page_arena/span.h"
 
 #define ALL_SLABS UINT32_MAX
-// A tick purges no more superslabs than this, so that no call takes long.
-#define PURGE_PER_TICK 4
+// A tick purges no more superslabs than this, so that no call takes long, unless memory shall go back at once.
+#define PURGE_PER_TICK 8
 
 static struct {
   struct lock lock;
@@ -245,7 +246,7 @@ void page_arena_tick(void) {
   uint64_t now = os_clock_milliseconds();
   if (HAK_LIKELY(now < due)) return;
   lock_acquire(&arena.lock);
-  purge_due(now, PURGE_PER_TICK);
+  purge_due(now, options.purge_delay_ms == 0 ? SIZE_MAX : PURGE_PER_TICK);
   lock_release(&arena.lock);
 }
 
