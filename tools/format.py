@@ -85,33 +85,34 @@ def check_text(name, text):
     return problems
 
 
-def run_clang_format(path):
-    run = subprocess.run([CLANG_FORMAT, "--style=file", "--assume-filename=" + assumed_name(path)],
-                         stdin=open(path, "rb"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
-    if run.returncode != 0:
-        sys.exit("format: %s %s: %s" % (CLANG_FORMAT, path, run.stderr.decode()))
-    return run.stdout.decode()
+def run_clang_format(options, paths):
+    return subprocess.run([CLANG_FORMAT, "--style=file"] + options + paths, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True, check=False)
 
 
-def assumed_name(path):
-    return path if path.endswith((".c", ".h", ".cc")) else path + ".h"
+def misplaced_lines(paths):
+    """The first line that clang-format would change, by file."""
+    if not paths:
+        return {}
+    run = run_clang_format(["--dry-run", "--Werror"], paths)
+    lines = {}
+    for path, line in re.findall(r"^(.*?):(\d+):\d+: error: code should be clang-formatted", run.stderr, re.MULTILINE):
+        lines.setdefault(os.path.abspath(path), int(line))
+    if run.returncode != 0 and not lines:
+        sys.exit("format: %s: %s" % (CLANG_FORMAT, run.stderr.strip()))
+    return lines
 
 
-def process(path, root, check):
+def process(path, root, check, misplaced):
     """Returns the problems of one file; with check unset, after it has been rewritten."""
     name = os.path.relpath(path, root)
     with open(path, encoding="utf-8", newline="") as source:
         text = source.read()
-    problems = []
-    wanted = tidy_text(text) if not check else text
-    if path.endswith(C_SUFFIXES):
-        formatted = run_clang_format(path)
-        if check and formatted != text:
-            lines = zip(text.splitlines(), formatted.splitlines())
-            first = next((n for n, (a, b) in enumerate(lines, 1) if a != b), 1)
-            problems.append("%s:%d: not laid out as tools/format would" % (name, first))
-        elif not check:
-            wanted = tidy_text(formatted)
+    problems, wanted = [], text
+    if check and misplaced:
+        problems.append("%s:%d: not laid out as tools/format would" % (name, misplaced))
+    if not check:
+        wanted = tidy_text(run_clang_format([], [path]).stdout if misplaced else text)
     if wanted != text:
         with open(path, "w", encoding="utf-8", newline="") as source:
             source.write(wanted)
@@ -132,9 +133,10 @@ def main():
     files = [os.path.abspath(name) for name in arguments.files] or find_sources(root)
     if not files:
         sys.exit("format: no source files in %s" % root)
+    misplaced = misplaced_lines([path for path in files if path.endswith(C_SUFFIXES)])
     problems = []
     for path in files:
-        problems += process(path, root, arguments.check)
+        problems += process(path, root, arguments.check, misplaced.get(path))
     for problem in problems:
         print(problem)
     print("format: %d files, %d problems" % (len(files), len(problems)))
