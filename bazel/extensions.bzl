@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What repositories.bzl provides, for MODULE.bazel."""
+"""For MODULE.bazel, what hakmem_development_repositories is for WORKSPACE."""
 
-load(":repositories.bzl", "hakmem_development_repositories")
+load(":googletest.bzl", "googletest_repository")
 
 def _development_impl(_module_context):
-    hakmem_development_repositories()
+    googletest_repository(name = "com_google_googletest")
 
-# The repositories that only this repository's own tests and tools need.
 development = module_extension(implementation = _development_impl)

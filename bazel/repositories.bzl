@@ -3,7 +3,6 @@
 
 Bazel up to 4 (Debian 12's bazel-bootstrap is 4.2.3) would download rules_cc, rules_java, rules_shell and the coverage
 tools. Its native rules do the same work, so small repositories that pass them on are written here and nothing is fetched.
-Later Bazels bring their own.
 """
 
 load("@bazel_tools//tools/build_defs/repo:utils.bzl", "maybe")
@@ -95,12 +94,13 @@ def hakmem_repositories():
 
 def hakmem_development_repositories():
     """What this repository's own tests and tools need besides."""
-    if not hasattr(config_common, "toolchain_type"):
-        shell_files = {
-            "BUILD": "",
-            "shell/BUILD": "",
-        }
-        for kind in ["binary", "library", "test"]:
-            shell_files["shell/sh_%s.bzl" % kind] = "sh_{kind} = native.sh_{kind}\n".format(kind = kind)
-        maybe(_written_repository, name = "rules_shell", files = shell_files)
+
+    # Bazel 7 has no repository of this name without modules either; its rules are native as well.
+    shell_files = {
+        "BUILD": "",
+        "shell/BUILD": "",
+    }
+    for kind in ["binary", "library", "test"]:
+        shell_files["shell/sh_%s.bzl" % kind] = "sh_{kind} = native.sh_{kind}\n".format(kind = kind)
+    maybe(_written_repository, name = "rules_shell", files = shell_files)
     maybe(googletest_repository, name = "com_google_googletest")
