@@ -13,6 +13,7 @@ usage: fetch_bazel7.py DIRECTORY     DEBIAN_MIRROR in the environment names anot
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -32,10 +33,11 @@ LIBRARIES = "usr/lib/x86_64-linux-gnu"
 PROGRAMS = ["usr/bin/bazel", "usr/libexec/x86_64-linux-gnu/bazel/*", "usr/lib/jvm/java-*-openjdk-*/bin/java",
             "usr/lib/jvm/java-*-openjdk-*/lib/jspawnhelper"]
 
-RULES = {
+# As in sid's /etc/bazel/bazelrc.
+MODULES = {
     "bazel_features": "tools/features", "bazel_skylib": "tools/skylib", "platforms": "tools/platforms",
     "rules_cc": "rules/cc", "rules_java": "rules/java", "rules_license": "rules/license",
-    "rules_proto": "rules/proto", "rules_python": "rules/python", "rules_shell": "rules/shell",
+    "rules_proto": "rules/proto", "rules_python": "rules/python",
 }
 
 
@@ -147,7 +149,7 @@ def write_launcher(directory, root):
     java = next(root.glob("usr/lib/jvm/java-*-openjdk-*"))
     lines = [f"startup --install_base={bazel} --trust_install_base --server_javabase={java}",
              f"startup --output_user_root={directory}/output"]
-    lines += [f"common --override_module={name}={bazel}/{path}" for name, path in RULES.items()]
+    lines += [f"common --override_module={name}={bazel}/{path}" for name, path in MODULES.items()]
     (directory / "bazelrc").write_text("\n".join(lines) + "\n")
     launcher = directory / "bazel"
     launcher.write_text(f'#!/bin/sh\nexec {root}/usr/bin/bazel --nosystem_rc --bazelrc={directory}/bazelrc "$@"\n')
@@ -163,7 +165,7 @@ def main():
     apt = Apt(directory / "apt")
     for package in apt.fetch():
         unpack(package, root)
-        package.unlink()
+    shutil.rmtree(directory / "apt")
     point_links_inside(root)
     use_own_libraries(root)
     complete_class_path(root)
