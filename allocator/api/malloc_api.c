@@ -131,7 +131,10 @@ HAK_PUBLIC void *hak_realloc(void *pointer, size_t size) {
   unsigned size_class = registry_class_of((uintptr_t)pointer);
   if (HAK_LIKELY(size_class != 0)) {
     size_t usable = size_class_usable(size_class);
-    return fits_in_place(usable, size) ? pointer : move(pointer, usable, size);
+    if (fits_in_place(usable, size)) return pointer;
+    // The smallest classes have none below them.
+    if (size <= usable && size_class_of(size) == size_class) return pointer;
+    return move(pointer, usable, size);
   }
   size_t usable = usable_of(pointer, "realloc");
   if (usable == 0) return no_memory();

@@ -23,7 +23,7 @@ HAK_INLINE void *malloc_inline(size_t size) {
 
 HAK_INLINE void free_inline(void *user) {
   size_t slab = registry_slab_number((uintptr_t)user);
-  if (HAK_UNLIKELY(slab >= registry.slab_count)) {
+  if (HAK_UNLIKELY(slab >= REGISTRY_READ(slab_count))) {
     free_slowly(user);
     return;
   }

@@ -32,9 +32,9 @@ HAK_INTERNAL enum os_map_result os_memory_map_at(void *address, size_t bytes);
 HAK_INTERNAL bool os_memory_purge(void *address, size_t bytes);
 // Gives pages and addresses back. False if the operating system refuses (it is out of mappings): all is as before.
 HAK_INTERNAL bool os_memory_release(void *address, size_t bytes);
-// Moves the pages of [from, from + bytes) to [to, to + bytes), both of them committed; what was at to is dropped, and
-// from reads as zero. False if the kernel cannot: nothing has changed then.
-HAK_INTERNAL bool os_memory_move(void *from, void *to, size_t bytes);
+// Moves the contents of [from, from + bytes) to [to, to + bytes), by changing page tables where the kernel can and by
+// copying where it cannot. Both are mapped and stay so; what was at to is lost, what is at from afterwards is undefined.
+HAK_INTERNAL void os_memory_move(void *from, void *to, size_t bytes);
 // Asks for transparent huge pages. A hint: it cannot fail.
 HAK_INTERNAL void os_memory_advise_huge(void *address, size_t bytes);
 // The limit on the process's address space in bytes, SIZE_MAX where there is none.

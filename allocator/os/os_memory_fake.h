@@ -19,7 +19,7 @@ enum os_fake_call {
   OS_FAKE_MAP_AT = 2,  // superslabs
   OS_FAKE_PURGE = 4,
   OS_FAKE_RELEASE = 8,
-  OS_FAKE_MOVE = 16,
+  OS_FAKE_MOVE = 16,   // counted; it cannot fail
   OS_FAKE_ALL = 31,
 };
 
@@ -39,7 +39,7 @@ size_t os_fake_mapped_bytes(void);
 size_t os_fake_calls(unsigned kinds);
 // How many bytes purge has given back so far.
 size_t os_fake_purged_bytes(void);
-// Releases and moves of addresses that are not held: must stay 0.
+// Purges and releases of addresses that are not held: must stay 0.
 size_t os_fake_errors(void);
 
 #ifdef __cplusplus

@@ -4,11 +4,15 @@
 // Test: tests/unit/os_memory_test.cc.
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "allocator/base/atomics.h"
+#include "allocator/base/config.h"
 #include "allocator/os/os.h"
 
 #ifndef MREMAP_DONTUNMAP
@@ -51,9 +55,27 @@ bool os_memory_release(void *address, size_t bytes) {
   return munmap(address, bytes) == 0;
 }
 
-bool os_memory_move(void *from, void *to, size_t bytes) {
+// Where the kernel refuses, it may have unmapped the destination already (before 6.17 it does).
+static void copy_to_unmapped(void *from, void *to, size_t bytes) {
   count_call();
-  return mremap(from, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) == to;
+  if (mmap(to, bytes, PROT_READ | PROT_WRITE, map_flags | MAP_FIXED, -1, 0) != to) {
+    static const char message[] = "hakmem: realloc: the system unmapped memory and does not map it again\n";
+    (void)!write(STDERR_FILENO, message, sizeof message - 1);
+    abort();
+  }
+  memcpy(to, from, bytes);
+}
+
+// Piece by piece, because the kernel refuses to move what lies in more than one of its mappings.
+void os_memory_move(void *from, void *to, size_t bytes) {
+  for (size_t done = 0; done < bytes; done += HAK_SUPERSLAB_BYTES) {
+    size_t piece = bytes - done < HAK_SUPERSLAB_BYTES ? bytes - done : HAK_SUPERSLAB_BYTES;
+    char *source = (char *)from + done;
+    char *target = (char *)to + done;
+    count_call();
+    void *moved = mremap(source, piece, piece, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, target);
+    if (moved != target) copy_to_unmapped(source, target, piece);
+  }
 }
 
 void os_memory_advise_huge(void *address, size_t bytes) {

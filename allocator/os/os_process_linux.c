@@ -34,6 +34,7 @@ int os_write(int file_descriptor, const void *data, size_t bytes) {
       if (errno == EINTR) continue;
       return errno;
     }
+    if (written == 0) return EIO;
     next += written;
     bytes -= (size_t)written;
   }

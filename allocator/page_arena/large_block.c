@@ -123,10 +123,7 @@ static void *move_span(const struct large_place *place, size_t size) {
   bool zeroed;
   struct superslab *span = page_arena_take_span(superslabs_for(place->offset + size), 0, &zeroed);
   if (span == NULL) return NULL;
-  if (!os_memory_move((void *)place->start, (void *)span->address, place->bytes)) {
-    page_arena_give_span(span);
-    return NULL;
-  }
+  os_memory_move((void *)place->start, (void *)span->address, place->bytes);
   span->span_offset = place->offset;
   size_t bytes = span->span_superslabs << HAK_SUPERSLAB_SHIFT;
   page_arena_count_large(1, (ptrdiff_t)(bytes - place->offset), (ptrdiff_t)bytes);
@@ -137,6 +134,7 @@ static void *move_span(const struct large_place *place, size_t size) {
 void *large_block_resize(void *user, size_t size) {
   struct large_place place;
   if (size > HAK_WINDOW_MAX_BYTES || !find_place(user, &place)) return NULL;
-  if (resize_in_place(&place, size)) return user;
-  return move_span(&place, size);
+  void *resized = resize_in_place(&place, size) ? user : move_span(&place, size);
+  page_arena_tick();
+  return resized;
 }

@@ -96,6 +96,21 @@ static struct superslab *span_take_or_purge(size_t count, size_t alignment) {
   return span;
 }
 
+// The records of a superslab's slabs, made when it is divided for the first time. False if there is no memory.
+static bool have_slab_records(struct superslab *superslab) {
+  if (superslab->slabs != NULL) return true;
+  superslab->slabs = metadata_allocate(HAK_SUPERSLAB_SLABS * sizeof(struct slab));
+  if (superslab->slabs == NULL) return false;
+  for (unsigned i = 0; i < HAK_SUPERSLAB_SLABS; i++) {
+    struct slab *slab = &superslab->slabs[i];
+    slab->address = superslab->address + ((uintptr_t)i << HAK_SLAB_SHIFT);
+    slab->superslab = superslab;
+    slab->number = (uint8_t)i;
+  }
+  return true;
+}
+
+// A superslab with so many free slabs in a row. It is in no list.
 static struct superslab *superslab_for_run(unsigned slabs) {
   uint64_t candidates = arena.lists_in_use >> slabs << slabs;
   if (candidates != 0) {
@@ -105,6 +120,10 @@ static struct superslab *superslab_for_run(unsigned slabs) {
   }
   struct superslab *superslab = span_take_or_purge(1, HAK_SUPERSLAB_BYTES);
   if (superslab == NULL) return NULL;
+  if (!have_slab_records(superslab)) {
+    span_give(superslab, 1);
+    return NULL;
+  }
   superslab->free_slabs = ALL_SLABS;
   superslab->state = SUPERSLAB_SLABS;
   for (unsigned i = 0; i < HAK_SUPERSLAB_SLABS; i++) superslab->slabs[i].state = SLAB_FREE;
@@ -143,7 +162,7 @@ static void give_slabs(struct superslab *superslab, uint32_t slabs) {
 }
 
 void page_arena_give_run(struct slab *run) {
-  struct superslab *superslab = superslab_of_slab(run);
+  struct superslab *superslab = run->superslab;
   lock_acquire(&arena.lock);
   if (run->size_class != 0) registry_set_class(run, 0);
   unsigned slabs = run->run_slabs;
@@ -154,7 +173,7 @@ void page_arena_give_run(struct slab *run) {
 }
 
 bool page_arena_resize_run(struct slab *run, unsigned slabs) {
-  struct superslab *superslab = superslab_of_slab(run);
+  struct superslab *superslab = run->superslab;
   unsigned old_slabs = run->run_slabs;
   if (run->number + slabs > HAK_SUPERSLAB_SLABS) return false;
   bool done = true;

@@ -23,21 +23,21 @@ static bool map_tables(size_t window_bytes) {
   registry.superslabs = (struct superslab **)(tables + slabs);
   registry.mapped_superslabs = (uint64_t *)(tables + slabs + superslabs * sizeof(struct superslab *));
   registry.taken_superslabs = registry.mapped_superslabs + superslabs / BITS_PER_WORD;
-  registry.superslab_count = superslabs;
   return true;
 }
 
-// The kernel places mappings from the top of the address space down, as the tables show; the window begins this far
-// below, where it meets nothing. Its place is as random as the kernel made that of the tables.
-#define WINDOW_DISTANCE ((uintptr_t)4 << 40)
-
+// The kernel places mappings from the top of the address space down, as the tables show. The window begins half way to
+// that place, where it meets nothing, and is as randomly placed as the kernel placed the tables.
 HAK_COLD bool registry_initialize(void) {
   size_t limit = os_address_space_limit();
   size_t bytes = HAK_WINDOW_MIN_BYTES;
   while (bytes < HAK_WINDOW_MAX_BYTES && bytes / 4 < limit) bytes *= 2;
   if (!map_tables(bytes)) return false;
-  uintptr_t here = (uintptr_t)registry.slab_class & ~(HAK_SUPERSLAB_BYTES - 1);
-  registry.base = here > 2 * WINDOW_DISTANCE ? here - WINDOW_DISTANCE : WINDOW_DISTANCE;
+  uintptr_t half = (uintptr_t)registry.slab_class / 2 & ~(HAK_SUPERSLAB_BYTES - 1);
+  // On systems with less than 48 bits of address space, not all of the tables can be used.
+  while (bytes > half / 2) bytes /= 2;
+  registry.superslab_count = bytes >> HAK_SUPERSLAB_SHIFT;
+  atomic_write_relaxed(&registry.base, half);
   registry.limited = limit != SIZE_MAX;
   // Last, because from here on addresses of the window are looked up.
   atomic_write_release(&registry.slab_count, registry.superslab_count * HAK_SUPERSLAB_SLABS);

@@ -31,12 +31,20 @@ static struct superslab *record_of_number(size_t number) {
   if (superslab == NULL) return NULL;
   superslab->address = address_of_number(number);
   superslab->zero_slabs = UINT32_MAX;
-  for (unsigned i = 0; i < HAK_SUPERSLAB_SLABS; i++) {
-    superslab->slabs[i].address = superslab->address + ((uintptr_t)i << HAK_SLAB_SHIFT);
-    superslab->slabs[i].number = (uint8_t)i;
-  }
   atomic_write_release(&registry.superslabs[number], superslab);
   return superslab;
+}
+
+// Something lies in these superslabs that is not ours. Marks the first one where it does as taken, for ever. The others
+// are mapped to find out, and unmapped again.
+static enum os_map_result find_occupied(size_t number, size_t count) {
+  for (size_t i = number; i < number + count; i++) {
+    enum os_map_result result = os_memory_map_at((void *)address_of_number(i), HAK_SUPERSLAB_BYTES);
+    if (result == OS_OCCUPIED) bit_set(registry.taken_superslabs, i);
+    if (result != OS_MAPPED) return result;
+    os_memory_release((void *)address_of_number(i), HAK_SUPERSLAB_BYTES);
+  }
+  return OS_OCCUPIED;
 }
 
 // Maps what is not mapped of count superslabs from number on. What is mapped stays so, whatever comes after.
@@ -51,10 +59,7 @@ static enum os_map_result map_superslabs(size_t number, size_t count) {
     void *address = (void *)address_of_number(i);
     size_t bytes = (end - i) << HAK_SUPERSLAB_SHIFT;
     enum os_map_result result = os_memory_map_at(address, bytes);
-    if (result == OS_OCCUPIED) {
-      // Not ours, and never will be.
-      for (; i < end; i++) bit_set(registry.taken_superslabs, i);
-    }
+    if (result == OS_OCCUPIED) return find_occupied(i, end - i);
     if (result != OS_MAPPED) return result;
     if (options.thp) os_memory_advise_huge(address, bytes);
     mapped_count += end - i;
@@ -65,11 +70,11 @@ static enum os_map_result map_superslabs(size_t number, size_t count) {
 
 // Makes count superslabs from number on usable and marks them taken. Unless it succeeds, none is taken.
 static enum os_map_result claim(size_t number, size_t count) {
+  enum os_map_result result = map_superslabs(number, count);
+  if (result != OS_MAPPED) return result;
   for (size_t i = number; i < number + count; i++) {
     if (record_of_number(i) == NULL) return OS_NO_MEMORY;
   }
-  enum os_map_result result = map_superslabs(number, count);
-  if (result != OS_MAPPED) return result;
   for (size_t i = number; i < number + count; i++) bit_set(registry.taken_superslabs, i);
   return OS_MAPPED;
 }

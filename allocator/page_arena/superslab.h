@@ -30,6 +30,7 @@ struct slab {
   uint32_t first_offset;  // of the first user pointer; in a large run, of its only one
   // For everybody.
   uintptr_t address;
+  struct superslab *superslab;
   uint8_t size_class;
   uint8_t run_slabs;
   uint8_t state;
@@ -62,13 +63,8 @@ struct superslab {
   struct superslab *purge_next;
   struct superslab *purge_previous;
   uint64_t purge_at;  // milliseconds; 0 where the superslab is not in the queue
-  struct slab slabs[HAK_SUPERSLAB_SLABS];
+  struct slab *slabs;  // HAK_SUPERSLAB_SLABS of them; NULL until the superslab is divided for the first time
 };
-
-HAK_INLINE struct superslab *superslab_of_slab(struct slab *slab) {
-  char *first = (char *)(slab - slab->number);
-  return (struct superslab *)(first - offsetof(struct superslab, slabs));
-}
 
 HAK_INLINE size_t slab_run_bytes(const struct slab *run) { return (size_t)run->run_slabs << HAK_SLAB_SHIFT; }
 

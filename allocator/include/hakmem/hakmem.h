@@ -114,7 +114,7 @@ struct hak_statistics {
   size_t dirty_bytes;      // free page runs that have not been given back yet
   size_t committed_bytes;  // slab_bytes + large_bytes + dirty_bytes: the most that blocks can hold resident
   size_t mapped_bytes;     // superslabs mapped readable and writable, committed or not
-  size_t metadata_bytes;   // the allocator's own tables, in use
+  size_t metadata_bytes;   // the allocator's records: of superslabs, slabs and threads
   size_t purged_bytes;     // given back to the operating system since the start, in all
   size_t system_calls;     // for memory, since the start
   struct hak_class_statistics by_class[HAK_STATISTICS_CLASSES];
