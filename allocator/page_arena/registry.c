@@ -26,18 +26,22 @@ static bool map_tables(size_t window_bytes) {
   return true;
 }
 
-// The kernel places mappings from the top of the address space down, as the tables show. The window begins half way to
-// that place, where it meets nothing, and is as randomly placed as the kernel placed the tables.
+// The kernel places mappings from the top of the address space down, as the tables show. The window begins this far below
+// them, where it meets nothing, and is as randomly placed as the kernel placed the tables. Not further away: sanitizers
+// let a program map only the uppermost 6 TiB and what lies around its own code.
+#define WINDOW_DISTANCE ((uintptr_t)2 << 40)
+
 HAK_COLD bool registry_initialize(void) {
   size_t limit = os_address_space_limit();
   size_t bytes = HAK_WINDOW_MIN_BYTES;
   while (bytes < HAK_WINDOW_MAX_BYTES && bytes / 4 < limit) bytes *= 2;
   if (!map_tables(bytes)) return false;
-  uintptr_t half = (uintptr_t)registry.slab_class / 2 & ~(HAK_SUPERSLAB_BYTES - 1);
-  // On systems with less than 48 bits of address space, not all of the tables can be used.
-  while (bytes > half / 2) bytes /= 2;
+  uintptr_t here = (uintptr_t)registry.slab_class & ~(HAK_SUPERSLAB_BYTES - 1);
+  // Where the address space has fewer than 47 bits, the window shrinks with it, and not all of the tables are used.
+  uintptr_t distance = here > 2 * WINDOW_DISTANCE ? WINDOW_DISTANCE : (here / 2) & ~(HAK_SUPERSLAB_BYTES - 1);
+  while (bytes > distance / 2) bytes /= 2;
   registry.superslab_count = bytes >> HAK_SUPERSLAB_SHIFT;
-  atomic_write_relaxed(&registry.base, half);
+  atomic_write_relaxed(&registry.base, here - distance);
   registry.limited = limit != SIZE_MAX;
   // Last, because from here on addresses of the window are looked up.
   atomic_write_release(&registry.slab_count, registry.superslab_count * HAK_SUPERSLAB_SLABS);
