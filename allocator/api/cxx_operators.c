@@ -12,16 +12,7 @@
 
 #include "allocator/base/config.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__SANITIZE_HWADDRESS__)
-#define SANITIZER_HAS_NEW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer) || \
-    __has_feature(hwaddress_sanitizer) || __has_feature(leak_sanitizer)
-#define SANITIZER_HAS_NEW 1
-#endif
-#endif
-
-#if defined(HAK_OVERRIDE_MALLOC) && !defined(SANITIZER_HAS_NEW)
+#if defined(HAK_OVERRIDE_MALLOC) && !defined(HAK_SANITIZER_HAS_MALLOC)
 
 #include "allocator/api/malloc_inline.h"
 #include "allocator/os/os.h"

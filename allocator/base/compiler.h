@@ -52,6 +52,17 @@
 #define HAK_THREAD_SANITIZER 1
 #endif
 #endif
+
+// Whether a sanitizer is built in that brings its own malloc, without which it finds nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__SANITIZE_HWADDRESS__)
+#define HAK_SANITIZER_HAS_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer) || \
+    __has_feature(hwaddress_sanitizer) || __has_feature(leak_sanitizer)
+#define HAK_SANITIZER_HAS_MALLOC 1
+#endif
+#endif
+
 #ifdef HAK_THREAD_SANITIZER
 #define HAK_NO_THREAD_SANITIZER __attribute__((no_sanitize("thread"), noinline))
 #else
