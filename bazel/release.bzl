@@ -21,10 +21,12 @@ _COPTS = ["-O3", "-fomit-frame-pointer", "-fno-stack-protector"]
 
 def _release_transition_impl(_settings, attr):
     copts = list(_COPTS)
-    linkopts = []
     if attr.thin_lto:
         copts.append("-flto=thin")
         linkopts = ["-flto=thin", "-fuse-ld=lld"]
+    else:
+        # As in --config=gcc.
+        linkopts = ["-Wl,--no-gc-sections"]
     return {
         _CHECKS: "0",
         "//command_line_option:compilation_mode": "opt",
