@@ -5,6 +5,7 @@
 
 #include "allocator/os/os_memory_fake.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -112,7 +113,9 @@ enum os_map_result os_memory_map_at(void *address, size_t bytes) {
     occupied_count--;
     return OS_OCCUPIED;
   }
-  return fake_map(address, bytes, MAP_FIXED_NOREPLACE) != NULL ? OS_MAPPED : OS_NO_MEMORY;
+  errno = 0;
+  if (fake_map(address, bytes, MAP_FIXED_NOREPLACE) != NULL) return OS_MAPPED;
+  return errno == EEXIST ? OS_OCCUPIED : OS_NO_MEMORY;
 }
 
 bool os_memory_purge(void *address, size_t bytes) {

@@ -42,7 +42,9 @@ static enum os_map_result find_occupied(size_t number, size_t count) {
     enum os_map_result result = os_memory_map_at((void *)address_of_number(i), HAK_SUPERSLAB_BYTES);
     if (result == OS_OCCUPIED) bit_set(registry.taken_superslabs, i);
     if (result != OS_MAPPED) return result;
-    os_memory_release((void *)address_of_number(i), HAK_SUPERSLAB_BYTES);
+    if (os_memory_release((void *)address_of_number(i), HAK_SUPERSLAB_BYTES)) continue;
+    bit_set(registry.mapped_superslabs, i);
+    mapped_count++;
   }
   return OS_OCCUPIED;
 }
