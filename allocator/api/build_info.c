@@ -39,6 +39,8 @@
 
 HAK_PUBLIC const char *hak_build_info(void) {
   return "hakmem " TEXT_OF(HAK_VERSION_MAJOR) "." TEXT_OF(HAK_VERSION_MINOR) "." TEXT_OF(
-      HAK_VERSION_PATCH) " variant=" VARIANT " checks=" TEXT_OF(HAK_CHECKS_LEVEL) " compiler=" COMPILER
-                         " optimisation=" HAK_BUILD_OPTIMISATION " lto=" HAK_BUILD_LTO " tls=" TLS_MODEL;
+      HAK_VERSION_PATCH) " variant=" VARIANT
+                         " checks=" TEXT_OF(HAK_CHECKS_LEVEL) " compiler=" COMPILER
+                                                              " optimisation=" HAK_BUILD_OPTIMISATION
+                                                              " lto=" HAK_BUILD_LTO " tls=" TLS_MODEL;
 }

@@ -32,8 +32,6 @@ HAK_END_DECLARATIONS
 // The class for size bytes, size <= HAK_SMALL_MAX. One load, no branch: neither mispredicts on mixed sizes.
 HAK_INLINE unsigned size_class_of(size_t size) { return size_to_class[(size + HAK_ALIGNMENT) / HAK_ALIGNMENT]; }
 
-HAK_INLINE size_t size_class_usable(unsigned size_class) {
-  return size_classes[size_class].stride - HAK_HEADER_BYTES;
-}
+HAK_INLINE size_t size_class_usable(unsigned size_class) { return size_classes[size_class].stride - HAK_HEADER_BYTES; }
 
 #endif  // ALLOCATOR_BASE_SIZE_CLASS_H_

@@ -76,7 +76,8 @@ static bool call_fails(unsigned kind) {
 
 static void *fake_map(void *where, size_t bytes, int flags) {
   if (fake_limit < mapped_bytes || fake_limit - mapped_bytes < bytes) return NULL;
-  void *address = mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
+  void *address =
+      mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
   if (address == MAP_FAILED) return NULL;
   lock_acquire(&fake_lock);
   for (size_t i = 0; i < FAKE_RANGES; i++) {
@@ -97,8 +98,8 @@ static bool held(const char *address, size_t bytes) {
   bool found = false;
   lock_acquire(&fake_lock);
   for (size_t i = 0; i < FAKE_RANGES && !found; i++) {
-    found = ranges[i].bytes != 0 && address >= ranges[i].address &&
-            address + bytes <= ranges[i].address + ranges[i].bytes;
+    found =
+        ranges[i].bytes != 0 && address >= ranges[i].address && address + bytes <= ranges[i].address + ranges[i].bytes;
   }
   if (!found) errors++;
   lock_release(&fake_lock);

@@ -19,7 +19,7 @@ enum os_fake_call {
   OS_FAKE_MAP_AT = 2,  // superslabs
   OS_FAKE_PURGE = 4,
   OS_FAKE_RELEASE = 8,
-  OS_FAKE_MOVE = 16,   // counted; it cannot fail
+  OS_FAKE_MOVE = 16,  // counted; it cannot fail
   OS_FAKE_ALL = 31,
 };
 

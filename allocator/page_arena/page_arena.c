@@ -34,9 +34,7 @@ bool page_arena_initialize(void) {
   return initialized;
 }
 
-static uint32_t mask_of(unsigned first, unsigned count) {
-  return (uint32_t)((((uint64_t)1 << count) - 1) << first);
-}
+static uint32_t mask_of(unsigned first, unsigned count) { return (uint32_t)((((uint64_t)1 << count) - 1) << first); }
 
 // The bits at which count set bits in a row begin.
 static uint32_t runs_of(uint32_t bits, unsigned count) {

@@ -19,7 +19,7 @@ struct registry {
   uint8_t *slab_class;  // by slab number: the size class, or 0
   struct superslab **superslabs;
   size_t superslab_count;
-  bool limited;        // the process has an address-space limit: addresses are given back, too
+  bool limited;  // the process has an address-space limit: addresses are given back, too
   // One bit per superslab: mapped by us; in use as slabs or in a span, or occupied by somebody else.
   uint64_t *mapped_superslabs;
   uint64_t *taken_superslabs;
@@ -47,9 +47,7 @@ HAK_END_DECLARATIONS
 #endif
 
 // The slab number of an address: at least registry.slab_count where the address lies outside the window.
-HAK_INLINE size_t registry_slab_number(uintptr_t address) {
-  return (address - REGISTRY_READ(base)) >> HAK_SLAB_SHIFT;
-}
+HAK_INLINE size_t registry_slab_number(uintptr_t address) { return (address - REGISTRY_READ(base)) >> HAK_SLAB_SHIFT; }
 
 // The size class of the block at an address; 0 for large blocks and for everything that is no block.
 HAK_INLINE unsigned registry_class_of(uintptr_t address) {

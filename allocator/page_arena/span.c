@@ -148,8 +148,6 @@ bool span_unmap(struct superslab *superslab) {
   return true;
 }
 
-struct superslab *span_next(const struct superslab *superslab) {
-  return registry.superslabs[number_of(superslab) + 1];
-}
+struct superslab *span_next(const struct superslab *superslab) { return registry.superslabs[number_of(superslab) + 1]; }
 
 size_t span_mapped_superslabs(void) { return mapped_count; }

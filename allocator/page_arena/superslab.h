@@ -62,7 +62,7 @@ struct superslab {
   // The purge queue, oldest first.
   struct superslab *purge_next;
   struct superslab *purge_previous;
-  uint64_t purge_at;  // milliseconds; 0 where the superslab is not in the queue
+  uint64_t purge_at;   // milliseconds; 0 where the superslab is not in the queue
   struct slab *slabs;  // HAK_SUPERSLAB_SLABS of them; NULL until the superslab is divided for the first time
 };
 

@@ -19,8 +19,8 @@ struct thread_cache {
   // Two arrays, not one of pairs: the class then is an index that needs no multiplication.
   struct block *heads[HAK_CLASS_COUNT];
   int32_t rooms[HAK_CLASS_COUNT];  // how many more blocks fit; a full list becomes the spare chain
-  struct thread_record *record;  // the cold part; NULL while the thread has none
-  uint32_t state;                // enum thread_state
+  struct thread_record *record;    // the cold part; NULL while the thread has none
+  uint32_t state;                  // enum thread_state
 };
 
 HAK_BEGIN_DECLARATIONS

@@ -103,7 +103,7 @@ struct hak_statistics {
   uint32_t classes;  // entries of by_class that are in use
   uint32_t threads;  // threads with a cache
   uint32_t reserved;
-  size_t live_bytes;       // usable bytes of all live blocks: small_live_bytes + large_live_bytes
+  size_t live_bytes;  // usable bytes of all live blocks: small_live_bytes + large_live_bytes
   size_t small_live_bytes;
   size_t large_live_bytes;
   size_t large_live_blocks;
