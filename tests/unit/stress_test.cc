@@ -210,7 +210,7 @@ TEST_F(StressTest, StatisticsAreReadWhileThreadsRun) {
 
 // Thousands of short threads; each leaves blocks to those that come after it, and frees what others left.
 TEST_F(StressTest, ThreadsComeAndGo) {
-  const size_t count = HAK_TEST_SLOWDOWN > 1 ? 400 : 4000;
+  const size_t count = HAK_TEST_SLOWDOWN > 1 ? 400 : 2400;
   std::mutex mutex;
   std::deque<void *> left;
   const auto work = [&](uint64_t seed) {
@@ -291,7 +291,7 @@ TEST_P(ProducerConsumer, HeapStaysBounded) {
   const size_t size = GetParam();
   constexpr size_t kQueued = 16;  // batches
   const size_t batch_blocks = size < 4096 ? 1000 : 4 * kMiB / size + 1;
-  const size_t total = Scaled(512) * kMiB;
+  const size_t total = Scaled(256) * kMiB;
   const size_t live_peak = (kQueued + 4) * batch_blocks * (size + size / 4 + 16);
   const size_t mapped_before = Statistics().mapped_bytes;
   BlockQueue queue(kQueued);

@@ -16,11 +16,11 @@ COPTS = [
     "-Wextra",
 ]
 
-def api_test(name, srcs, variants = ["", "_direct", "_box"], deps = [], **kwargs):
-    """A GoogleTest test of hakmem/hakmem.h: NAME at the configured checks level, NAME_direct, NAME_box and so on.
+def api_test(name, srcs, variants = ["_direct", "_box"], deps = [], **kwargs):
+    """A GoogleTest test of hakmem/hakmem.h: NAME_direct, NAME_box and so on; NAME alone is at the configured level.
 
     Args:
-      name: of the first test; the others append the variant.
+      name: of the tests; each appends its variant.
       srcs: the test's sources; they say hak_malloc, whatever the prefix of the library.
       variants: which libraries, of "", "_direct", "_checked" and "_box".
       deps: of the test, beside the library and GoogleTest.
