@@ -7,6 +7,8 @@ notice a broken allocator. See tests/system/README.md.
 
 import argparse
 import importlib
+import os
+import shutil
 import sys
 import time
 
@@ -20,7 +22,7 @@ def main():
     parser.add_argument("scenario", help="module in programs/ with a function scenario(session)")
     parser.add_argument("--library", action="append", default=[], metavar="NAME=PATH", help="library to preload")
     parser.add_argument("--control", action="append", default=[], metavar="NAME=PATH", help="broken library to preload")
-    parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH", help="a file that the scenario needs")
+    parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH", help="a file that the scenario needs, or a folder, of which it gets a copy")
     parser.add_argument("--which-malloc", required=True, metavar="PATH", help="program that prints where malloc is from")
     parser.add_argument("--deadline", type=int, default=250, help="seconds that one program may take")
     arguments = parser.parse_args()
@@ -33,6 +35,10 @@ def main():
         raise harness.Failure("no --library given: nothing to test")
 
     with harness.temporary_directory() as directory:
+        # Sources may be edited while they are compiled again and again.
+        for name, path in files.items():
+            if os.path.isdir(path):
+                files[name] = shutil.copytree(path, os.path.join(directory, "copy-of-" + name))
 
         def session(label, library, deadline):
             start = time.monotonic()

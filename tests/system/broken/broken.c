@@ -4,6 +4,7 @@
 // this shows that they are able to fail. One fault each, so that a test is held against the fault it is there for.
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@
 #define MORE_MEMORY 11          // takes a third more than was asked for
 #define NEW_RETURNS_NULL 12     // operator new does not throw
 #define LEAKS_IN_THREADS 13     // each thread leaves 16 KiB behind
+#define REALLOC_LOSES_END 14    // realloc of a larger block does not copy the old contents' last bytes
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -37,6 +39,14 @@ void *realloc(void *pointer, size_t size) {
     return block;
   }
   return __libc_realloc(pointer, size);
+}
+
+#elif BREAK == REALLOC_LOSES_END
+void *realloc(void *pointer, size_t size) {
+  size_t old = pointer ? malloc_usable_size(pointer) : 0;
+  void *block = __libc_realloc(pointer, size);
+  if (block && old >= 4000 && size > old) memset((char *)block + old - 64, 0, 56);
+  return block;
 }
 
 #elif BREAK == SOME_CALLS_FAIL

@@ -50,6 +50,26 @@ def make_repository(session, files, commits):
         git(session, "-C", "repository", "commit", "-q", "-a", "-m", f"commit {number}\n\n{words(generator, 30)}")
 
 
+def make_large_repository(session, name, commits=100, files=25, lines=900):
+    """Makes a repository with a long history of larger files, through fast-import, which is quick."""
+    generator = random.Random(9)
+    line_pool = [words(generator, generator.randrange(4, 14)) for _ in range(5000)]
+    contents = [[generator.choice(line_pool) for _ in range(lines)] for _ in range(files)]
+    stream = []
+    for number in range(commits):
+        message = words(generator, 20)
+        stream.append(f"commit refs/heads/main\ncommitter Author <author@example.org> {981173106 + number} +0000\n"
+                      f"data {len(message)}\n{message}\n")
+        for file in range(files) if number == 0 else generator.sample(range(files), 5):
+            for _ in range(30):
+                contents[file][generator.randrange(lines)] = generator.choice(line_pool)
+            text = "\n".join(contents[file]) + "\n"
+            stream.append(f"M 100644 inline folder{file % 7}/file{file}.txt\ndata {len(text)}\n{text}\n")
+    git(session, "init", "-q", name)
+    git(session, "-C", name, "fast-import", "--quiet", stdin="".join(stream))
+    git(session, "-C", name, "reset", "-q", "--hard", "main")
+
+
 def scenario(session):
     make_repository(session, files=300, commits=20)
     here = ("-C", "repository")
