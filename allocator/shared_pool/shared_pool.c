@@ -17,6 +17,7 @@
 static struct pool_class {
   struct lock lock;
   uint32_t chain_count;
+  uint32_t chain_limit;
   struct slab *partial;  // runs that can give blocks
   size_t blocks_carved;
   size_t blocks_outside;
@@ -42,13 +43,23 @@ static void partial_remove(struct pool_class *pool, struct slab *run) {
   if (run->next != NULL) run->next->previous = run->previous;
 }
 
+// Keeps the limit on chains when the class's memory changes. A class with much memory also fluctuates more: it may keep up
+// to an eighth of it in chains, up to four times as many as the option says.
+static void change_slab_bytes(struct pool_class *pool, unsigned size_class, ptrdiff_t change) {
+  pool->slab_bytes += (size_t)change;
+  size_t chain_bytes = (size_t)shared_pool_chain_blocks(size_class) * size_classes[size_class].stride;
+  size_t eighth = pool->slab_bytes / 8 / chain_bytes;
+  uint32_t most = options.pool_chains * 4 < HAK_POOL_CHAINS_MAX ? options.pool_chains * 4 : HAK_POOL_CHAINS_MAX;
+  pool->chain_limit = eighth < options.pool_chains ? options.pool_chains : eighth > most ? most : (uint32_t)eighth;
+}
+
 static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
   bool zeroed;
   struct slab *run = page_arena_take_run(size_classes[size_class].run_slabs, size_class, &zeroed);
   if (run == NULL) return NULL;
   slab_blocks_begin(run);
   partial_add(pool, run);
-  pool->slab_bytes += slab_run_bytes(run);
+  change_slab_bytes(pool, size_class, (ptrdiff_t)slab_run_bytes(run));
   return run;
 }
 
@@ -99,7 +110,7 @@ struct block *shared_pool_take_block(unsigned size_class) {
 }
 
 // Puts every block of a chain into its slab. Holds the lock.
-static void sort_back(struct pool_class *pool, struct chain chain) {
+static void sort_back(struct pool_class *pool, unsigned size_class, struct chain chain) {
   pool->blocks_outside -= chain.count;
   struct block *block = chain.head;
   for (uint32_t i = 0; i < chain.count; i++) {
@@ -110,7 +121,7 @@ static void sort_back(struct pool_class *pool, struct chain chain) {
     if (run->used == 0) {
       partial_remove(pool, run);
       pool->blocks_carved -= run->carved;
-      pool->slab_bytes -= slab_run_bytes(run);
+      change_slab_bytes(pool, size_class, -(ptrdiff_t)slab_run_bytes(run));
       page_arena_give_run(run);
     }
     block = next;
@@ -120,10 +131,12 @@ static void sort_back(struct pool_class *pool, struct chain chain) {
 void shared_pool_give(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
   lock_acquire(&pool->lock);
-  if (HAK_LIKELY(pool->chain_count < options.pool_chains)) {
+  if (HAK_LIKELY(pool->chain_count < pool->chain_limit)) {
     pool->chains[pool->chain_count++] = chain;
   } else {
-    sort_back(pool, chain);
+    sort_back(pool, size_class, chain);
+    // The limit falls while the class shrinks.
+    if (pool->chain_count > pool->chain_limit) sort_back(pool, size_class, pool->chains[--pool->chain_count]);
   }
   lock_release(&pool->lock);
   page_arena_tick();
@@ -132,7 +145,7 @@ void shared_pool_give(unsigned size_class, struct chain chain) {
 void shared_pool_sort_back(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
   lock_acquire(&pool->lock);
-  sort_back(pool, chain);
+  sort_back(pool, size_class, chain);
   lock_release(&pool->lock);
 }
 
@@ -140,7 +153,7 @@ void shared_pool_drain(void) {
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
     struct pool_class *pool = &pool_classes[size_class];
     lock_acquire(&pool->lock);
-    while (pool->chain_count > 0) sort_back(pool, pool->chains[--pool->chain_count]);
+    while (pool->chain_count > 0) sort_back(pool, size_class, pool->chains[--pool->chain_count]);
     lock_release(&pool->lock);
   }
 }

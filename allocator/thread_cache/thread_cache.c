@@ -132,8 +132,12 @@ void thread_cache_drain(void) {
 }
 
 // The last thing a thread does. Destructors that run later still may allocate and free: they do so without a cache.
+// The hook's value is not looked at: a second C library in the process (dlmopen) hands out the same thread keys again, and
+// the value may be that of a second hakmem.
 static void detach(void *value) {
-  struct thread_record *record = value;
+  (void)value;
+  if (thread_cache.state != THREAD_ATTACHED) return;
+  struct thread_record *record = thread_cache.record;
   int error = os_error_get();
   thread_cache.state = THREAD_WITHOUT_CACHE;
   give_all(record, shared_pool_give);
