@@ -20,9 +20,12 @@ CONTROL_DEADLINE = 60
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scenario", help="module in programs/ with a function scenario(session)")
-    parser.add_argument("--library", action="append", default=[], metavar="NAME=PATH", help="library to preload")
-    parser.add_argument("--control", action="append", default=[], metavar="NAME=PATH", help="broken library to preload")
-    parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH", help="a file that the scenario needs, or a folder, of which it gets a copy")
+    parser.add_argument("--library", action="append", default=[], metavar="NAME=PATH",
+                        help="library to preload")
+    parser.add_argument("--control", action="append", default=[], metavar="NAME=PATH",
+                        help="broken library to preload")
+    parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH",
+                        help="a file that the scenario needs, or a folder, of which it gets a copy")
     parser.add_argument("--which-malloc", required=True, metavar="PATH", help="program that prints where malloc is from")
     parser.add_argument("--deadline", type=int, default=250, help="seconds that one program may take")
     arguments = parser.parse_args()

@@ -54,7 +54,8 @@ def main():
             complaints = [line for line in err.decode(errors="replace").splitlines() if "ld.so" in line or "hakmem" in line]
             if status == 0 and out == b"passed\n" and not complaints:
                 return None
-            return f"{harness.describe_status(status)}\nstdout: {out.decode(errors='replace')}\nstderr: {err.decode(errors='replace')}"
+            return (f"{harness.describe_status(status)}\nstdout: {out.decode(errors='replace')}\n"
+                    f"stderr: {err.decode(errors='replace')}")
 
         failures = []
         for name, library in libraries:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A library to preload that is broken in one way, chosen by BREAK: glibc's allocator with one fault. The tests must notice it;
-// this shows that they are able to fail. One fault each, so that a test is held against the fault it is there for.
+// A library to preload that is broken in one way, chosen by BREAK: glibc's allocator with one fault. The tests must
+// notice it; this shows that they are able to fail. One fault each, so that a test is held against the fault it is
+// there for.
 
 #include <errno.h>
 #include <malloc.h>
@@ -119,7 +120,8 @@ void *malloc(size_t size) {
 static int ready;
 __attribute__((constructor)) static void prepare(void) { ready = 1; }
 void *malloc(size_t size) {
-  // What runs before is ld.so, libc's own start and, in the program, .preinit_array; only the latter asks for 197 squared and 1.
+  // What runs before is ld.so, libc's own start and, in the program, .preinit_array; only the latter asks for 197
+  // squared and 1.
   if (!ready && size == 197 * 197 + 1) return NULL;
   return __libc_malloc(size);
 }

@@ -49,7 +49,8 @@ def scenario(session):
     session.observe_file("templates-gcc")
     session.run(["./templates-gcc", "argument"])
     link = ["-fuse-ld=lld", "-Wl,--threads=4", "-flto=thin"]
-    session.run(["/usr/bin/clang-19", "-x", "c++", "-std=c++17", "-O1", "-g"] + link + ["templates.cc", "-lstdc++", "-o", "templates-clang"])
+    session.run(["/usr/bin/clang-19", "-x", "c++", "-std=c++17", "-O1", "-g"] + link +
+                ["templates.cc", "-lstdc++", "-o", "templates-clang"])
     session.observe_file("templates-clang")
     session.run(["./templates-clang", "argument"])
     # A program with an error: what a compiler says and how it ends.

@@ -9,7 +9,8 @@ def limited(session, *command, **options):
 
 def scenario(session):
     limited(session, "/usr/bin/ls", "-l", "--time-style=+", "/usr/bin")
-    limited(session, "/usr/bin/python3", "-c", "print(sum(len(str(n)) for n in range(300000)), len([{n: n} for n in range(50000)]))")
+    limited(session, "/usr/bin/python3", "-c",
+            "print(sum(len(str(n)) for n in range(300000)), len([{n: n} for n in range(50000)]))")
     # Threads, whose stacks take from the limit as well.
     limited(session, "/usr/bin/python3", "-c", """
 import json, threading

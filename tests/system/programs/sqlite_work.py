@@ -7,7 +7,8 @@ PRAGMA cache_size = -40000;
 PRAGMA threads = 4;
 CREATE TABLE item(id INTEGER PRIMARY KEY, class INTEGER, name TEXT, payload BLOB);
 WITH RECURSIVE n(i, x) AS (SELECT 1, 42 UNION ALL SELECT i + 1, (x * 1103515245 + 12345) % 2147483648 FROM n WHERE i < 150000)
-INSERT INTO item SELECT i, x / 65536 % 61, printf('name-%05d-%s', x / 256 % 90000, substr('abcdefghijklmnopqrstuvwxyz', 1, x / 7 % 26)),
+INSERT INTO item SELECT i, x / 65536 % 61, printf('name-%05d-%s', x / 256 % 90000,
+  substr('abcdefghijklmnopqrstuvwxyz', 1, x / 7 % 26)),
   zeroblob(x / 1024 % 120) FROM n;
 CREATE INDEX item_name ON item(name);
 CREATE INDEX item_class ON item(class, name DESC);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs under `ulimit -v 200000`: allocates until malloc returns NULL with ENOMEM, frees, and does so again with other sizes
-// and functions and with several threads at once. Nothing may crash, and what was freed must be usable again at any size.
+// Runs under `ulimit -v 200000`: allocates until malloc returns NULL with ENOMEM, frees, and does so again with
+// other sizes and functions and with several threads at once. Nothing may crash, and what was freed must be usable
+// again at any size.
 
 #include <malloc.h>
 #include <pthread.h>
@@ -9,7 +10,8 @@
 
 #include "check.h"
 
-// Of the 195 MiB, how many one thread must be able to use at each size: some go to the program, stacks and the allocator itself.
+// Of the 195 MiB, how many one thread must be able to use at each size: some go to the program, stacks and the
+// allocator itself.
 #define AT_LEAST ((size_t)120 << 20)
 #define THREADS 4
 
@@ -23,8 +25,10 @@ enum method { METHOD_MALLOC, METHOD_CALLOC, METHOD_REALLOC, METHOD_ALIGNED, METH
 static void *allocate(enum method method, size_t size) {
   errno = 0;
   switch (method) {
-    case METHOD_MALLOC: return malloc(size);
-    case METHOD_CALLOC: return calloc(size / 16, 16);
+    case METHOD_MALLOC:
+      return malloc(size);
+    case METHOD_CALLOC:
+      return calloc(size / 16, 16);
     case METHOD_REALLOC: {
       void *small = malloc(size / 2);
       if (!small) return NULL;
@@ -101,7 +105,8 @@ int main(void) {
       // Small blocks touch every page, which takes time: two functions will do.
       if (sizes[i] < 1000 && method != METHOD_MALLOC && method != METHOD_ALIGNED) continue;
       size_t bytes = exhaust((enum method)method, sizes[i]);
-      // A block may cost a header and its class's rounding besides its bytes; one that is aligned to 64, that much more.
+      // A block may cost a header and its class's rounding besides its bytes; one that is aligned to 64, that much
+      // more.
       size_t cost = sizes[i] + (method == METHOD_ALIGNED ? 160 : 32);
       // Address space comes in slabs of 64 KiB; what a block does not touch of its slab takes no memory.
       if (sizes[i] > 32768 && sizes[i] < 65536) cost = 65536;
@@ -122,14 +127,16 @@ int main(void) {
     CHECK(!calloc(huge, 16) && errno == ENOMEM);
   }
 
-  // Threads' stacks take from the same limit. What was freed may still be mapped; trimming gives the address space back.
+  // Threads' stacks take from the same limit. What was freed may still be mapped; trimming gives the address space
+  // back.
   malloc_trim(0);
   pthread_attr_t attributes;
   CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 256 << 10) == 0);
   CHECK(pthread_barrier_init(&begin, NULL, THREADS) == 0);
   for (int round = 0; round < 3; round++) {
     pthread_t threads[THREADS];
-    for (size_t i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], &attributes, exhaust_in_thread, (void *)i) == 0);
+    for (size_t i = 0; i < THREADS; i++)
+      CHECK(pthread_create(&threads[i], &attributes, exhaust_in_thread, (void *)i) == 0);
     for (size_t i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
   }
   // And after all that nearly everything is there again.

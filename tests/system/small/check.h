@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the small test programs share: CHECK, a fixed random sequence, blocks that show whether they were damaged, and the size
-// of the resident set. Nothing here allocates, so that each program decides when its process first does.
+// What the small test programs share: CHECK, a fixed random sequence, blocks that show whether they were damaged,
+// and the size of the resident set. Nothing here allocates, so that each program decides when its process first does.
 
 #ifndef TESTS_SYSTEM_SMALL_CHECK_H_
 #define TESTS_SYSTEM_SMALL_CHECK_H_
@@ -23,12 +23,12 @@ static inline void say(const char *text) {
 
 #define CHECK_STRING_OF(x) #x
 #define CHECK_STRING(x) CHECK_STRING_OF(x)
-#define CHECK(condition)                                                        \
-  do {                                                                          \
-    if (!(condition)) {                                                         \
-      say(__FILE__ ":" CHECK_STRING(__LINE__) ": failed: " #condition "\n");    \
-      _exit(1);                                                                 \
-    }                                                                           \
+#define CHECK(condition)                                                     \
+  do {                                                                       \
+    if (!(condition)) {                                                      \
+      say(__FILE__ ":" CHECK_STRING(__LINE__) ": failed: " #condition "\n"); \
+      _exit(1);                                                              \
+    }                                                                        \
   } while (0)
 
 static inline uint32_t next_random(uint64_t *state) {
@@ -36,7 +36,8 @@ static inline uint32_t next_random(uint64_t *state) {
   return (uint32_t)(*state >> 33);
 }
 
-// A block's first and last bytes tell its size; the pointer must be aligned. The compiler must not see that nothing else uses it.
+// A block's first and last bytes tell its size; the pointer must be aligned. The compiler must not see that nothing
+// else uses it.
 static inline void *fill_block(void *pointer, size_t size) {
   CHECK(((uintptr_t)pointer & 15) == 0);
   volatile unsigned char *bytes = (volatile unsigned char *)pointer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cross_thread_free here|there|stream MIB: allocates MIB of small blocks on one thread, frees them on another, trims, and checks
-// that the process is then less than 16 MiB larger than it was.
+// cross_thread_free here|there|stream MIB: allocates MIB of small blocks on one thread, frees them on another,
+// trims, and checks that the process is then less than 16 MiB larger than it was.
 //   here    the main thread allocates, another one frees and waits while the main thread trims
 //   there   another thread allocates and ends, the main thread frees
 //   stream  one thread allocates while another frees, at most 32 MiB apart; the peak is checked too
@@ -125,8 +125,8 @@ int main(int argc, char **argv) {
   }
 
   size_t after = resident_bytes();
-  fprintf(stderr, "%s: %zu KiB before, %zu KiB at the peak, %zu KiB after malloc_trim\n", argv[1], before >> 10, peak >> 10,
-          after >> 10);
+  fprintf(stderr, "%s: %zu KiB before, %zu KiB at the peak, %zu KiB after malloc_trim\n", argv[1], before >> 10,
+          peak >> 10, after >> 10);
   CHECK(after < before + 16 * MIB);
   // In the stream at most 33 batches of 1 MiB live at once; twice that, and what the allocator caches.
   if (strcmp(argv[1], "stream") == 0) CHECK(peak < before + 80 * MIB);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Allocates before anything was set up: from .preinit_array (before any constructor of the program, and in a program that is linked
-// dynamically before those of its libraries), from constructors of several priorities and from a library's constructor
-// (early_library.c). The blocks must still be there in main, which frees them.
+// Allocates before anything was set up: from .preinit_array (before any constructor of the program, and in a program
+// that is linked dynamically before those of its libraries), from constructors of several priorities and from a
+// library's constructor (early_library.c). The blocks must still be there in main, which frees them.
 
 #include "check.h"
 

@@ -83,7 +83,7 @@ struct Owner {
   void *block;
 };
 
-Owner early_object __attribute__((init_priority(102)))(1000);
+Owner early_object __attribute__((init_priority(102))) (1000);
 Owner late_object(70000);
 thread_local Owner thread_object(300);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Loads libraries at run time.
-//   loading plugin LIBRARY      dlopens and closes a library that allocates in its constructor and destructor, also in threads;
-//                               blocks go from the library to the program and back
-//   loading deepbind LIBRARY    the same with RTLD_DEEPBIND: the library may find another malloc than the program does, but one that
-//                               goes with the free it finds
+//   loading plugin LIBRARY      dlopens and closes a library that allocates in its constructor and destructor, also
+//                               in threads; blocks go from the library to the program and back
+//   loading deepbind LIBRARY    the same with RTLD_DEEPBIND: the library may find another malloc than the program
+//                               does, but one that goes with the free it finds
 //   loading dlopen HAKMEM       loads the allocator itself: static thread-local storage must suffice, in threads
 //                               that ran before as well; closing it must do no harm to a thread that ends later
 //   loading dlmopen HAKMEM      the same in a namespace of its own, with a C library of its own
@@ -139,9 +139,12 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s plugin|deepbind|dlopen|dlmopen LIBRARY\n", argv[0]);
     return 2;
   }
-  if (strcmp(argv[1], "plugin") == 0) load_plugin(argv[2], 0);
-  else if (strcmp(argv[1], "deepbind") == 0) load_plugin(argv[2], RTLD_DEEPBIND);
-  else load_allocator(argv[2], strcmp(argv[1], "dlmopen") == 0);
+  if (strcmp(argv[1], "plugin") == 0)
+    load_plugin(argv[2], 0);
+  else if (strcmp(argv[1], "deepbind") == 0)
+    load_plugin(argv[2], RTLD_DEEPBIND);
+  else
+    load_allocator(argv[2], strcmp(argv[1], "dlmopen") == 0);
   puts("passed");
   return 0;
 }

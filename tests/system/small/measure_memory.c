@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// measure_memory PRELOAD FIGURE-FILE PROGRAM ARGUMENTS...: runs a program with PRELOAD (may be empty) in LD_PRELOAD and writes the
-// largest resident set of any process it started, in KiB, to FIGURE-FILE. Ends with the program's exit status.
+// measure_memory PRELOAD FIGURE-FILE PROGRAM ARGUMENTS...: runs a program with PRELOAD (may be empty) in LD_PRELOAD
+// and writes the largest resident set of any process it started, in KiB, to FIGURE-FILE. Ends with the program's
+// exit status.
 //
 // A program of its own because the kernel counts the resident set of a process before exec too: a child of a large
 // process (an interpreter) would report that one's size.
