@@ -61,7 +61,7 @@ size_t os_fake_calls(unsigned kinds) {
 static bool call_fails(unsigned kind) {
   bool fails = false;
   lock_acquire(&fake_lock);
-  call_counts[__builtin_ctz(kind)]++;
+  atomic_add_relaxed(&call_counts[__builtin_ctz(kind)], 1);
   if ((fail_kinds & kind) != 0) {
     if (fail_after > 0) {
       fail_after--;
@@ -75,7 +75,8 @@ static bool call_fails(unsigned kind) {
 }
 
 static void *fake_map(void *where, size_t bytes, int flags) {
-  if (fake_limit < mapped_bytes || fake_limit - mapped_bytes < bytes) return NULL;
+  size_t held_bytes = os_fake_mapped_bytes();
+  if (fake_limit < held_bytes || fake_limit - held_bytes < bytes) return NULL;
   void *address =
       mmap(where, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
   if (address == MAP_FAILED) return NULL;
@@ -84,7 +85,7 @@ static void *fake_map(void *where, size_t bytes, int flags) {
     if (ranges[i].bytes != 0) continue;
     ranges[i].address = address;
     ranges[i].bytes = bytes;
-    mapped_bytes += bytes;
+    atomic_add_relaxed(&mapped_bytes, bytes);
     lock_release(&fake_lock);
     return address;
   }
@@ -101,7 +102,7 @@ static bool held(const char *address, size_t bytes) {
     found =
         ranges[i].bytes != 0 && address >= ranges[i].address && address + bytes <= ranges[i].address + ranges[i].bytes;
   }
-  if (!found) errors++;
+  if (!found) atomic_add_relaxed(&errors, 1);
   lock_release(&fake_lock);
   return found;
 }
@@ -143,11 +144,11 @@ bool os_memory_release(void *address, size_t bytes) {
       ranges[j].bytes = after;
       break;
     }
-    mapped_bytes -= bytes;
+    atomic_add_relaxed(&mapped_bytes, -bytes);
     lock_release(&fake_lock);
     return munmap(address, bytes) == 0;
   }
-  errors++;
+  atomic_add_relaxed(&errors, 1);
   lock_release(&fake_lock);
   return false;
 }
