@@ -93,14 +93,13 @@ HAK_INLINE bool thread_cache_push(size_t size_class, struct block *block) {
     if (HAK_UNLIKELY(*block_header(block) != block_header_live((unsigned)size_class))) return false;
   }
   if (HAK_UNLIKELY(thread_cache_use_room(cache, size_class))) return false;
-  const uint8_t header = block_header_listed((unsigned)size_class);
-  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT) *block_header(block) = header;
+  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT) *block_header(block) = block_header_listed((unsigned)size_class);
   block->next = cache->heads[size_class];
   // In this order also in memory: a fork at any point then finds a list that is whole.
   HAK_COMPILER_BARRIER();
   cache->heads[size_class] = block;
   // Without checks no list depends on headers, and written last it needs one register less.
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_DIRECT) *block_header(block) = header;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_DIRECT) *block_header(block) = block_header_listed((unsigned)size_class);
   return true;
 }
 
