@@ -89,7 +89,8 @@ def allocator_library(name, level = None, prefix = None, override_malloc = False
         name = name,
         srcs = ["all_in_one.c"],
         copts = _COPTS,
-        linkopts = ["-pthread"],
+        # Threads come back to the allocator when they end: a library that contains it must not be unloaded before.
+        linkopts = ["-pthread", "-Wl,-z,nodelete"],
         linkstatic = 1,
         local_defines = defines + _checks_level(level) + _BUILD_INFO,
         textual_hdrs = ["//allocator/%s:sources" % layer for layer in LAYERS],

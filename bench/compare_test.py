@@ -111,7 +111,7 @@ class Comparison(unittest.TestCase):
         for start in ["# cpu: ", "# kernel: ", "# hakmem: hakmem ", "# hakmem linked: hakmem ", "# mimalloc: libmimalloc2.0 2"]:
             self.assertTrue(any(line.startswith(start) for line in comments), f"{start!r} is not in {comments}")
         self.assertRegex(done.stdout, r"\n\| larson, 4 threads +\| +[0-9.]+ \| +(mimalloc|jemalloc|tcmalloc) \|"
-                                      r" [0-9.]+ \[[0-9.]+\.\.[0-9.]+\] \| [0-9.]+ \[[0-9.]+\.\.[0-9.]+\] \|\n")
+                                      r" +[0-9.]+ \[[0-9.]+\.\.[0-9.]+\] \| +[0-9.]+ \[[0-9.]+\.\.[0-9.]+\] \|\n")
 
     def test_five_by_five(self):
         done = run_compare("--five-by-five", "--iterations=10000", "--allocators=hakmem")

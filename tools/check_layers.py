@@ -58,6 +58,7 @@ EXCEPTIONS = [
     ("api/libc_override.c", {"malloc.h", "stdio.h"}, {"fprintf"}, "struct mallinfo; malloc_info writes to a FILE"),
     ("api/cxx_operators.c", set(),
      {"_ZNSt9bad_allocD1Ev", "_ZSt15get_new_handlerv", "_ZTISt9bad_alloc", "_ZTVSt9bad_alloc",
+      "_ZNSt13bad_exceptionD1Ev", "_ZTISt13bad_exception", "_ZTVSt13bad_exception",
       "__cxa_allocate_exception", "__cxa_throw"}, "operator new throws; weak references to the C++ library"),
 ]
 

@@ -7,7 +7,6 @@
 #include "allocator/api/malloc_inline.h"
 #include "allocator/api/process_lifecycle.h"
 #include "allocator/os/os.h"
-#include "allocator/page_arena/large_block.h"
 #include "hakmem/hakmem.h"
 
 static bool is_power_of_two(size_t number) { return number != 0 && (number & (number - 1)) == 0; }
@@ -28,10 +27,10 @@ static void *allocate_aligned(size_t alignment, size_t size) {
     size_class = size_class_of_aligned(size, alignment);
   }
   if (size_class == 0) {
-    user = large_block_allocate(size, alignment < HAK_ALIGNMENT ? HAK_ALIGNMENT : alignment, false);
+    user = allocate_large(size, alignment < HAK_ALIGNMENT ? HAK_ALIGNMENT : alignment, false);
   } else {
     struct block *block = thread_cache_pop(size_class);
-    user = user_of_block(block != NULL ? block : thread_cache_refill(size_class));
+    user = block != NULL ? user_of_block(block) : allocate_of_class(size_class);
   }
   os_error_set(error);
   return user;

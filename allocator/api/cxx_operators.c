@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // C++ operator new and delete, by their mangled names. In C, so that a C program that links or preloads hakmem does not
-// depend on a C++ library: what is needed to throw is looked up weakly, and there whenever operator new is called.
+// depend on a C++ library: what is needed to throw is looked up, weakly or in the libraries that are loaded.
 // Layer: api. Compiled like libc_override.c. Test: tests/system/cxx_operators.
 //
 // The nothrow forms of new are not here: the C++ library's own call the throwing ones, which are these, and catch, as
@@ -27,20 +27,33 @@ typedef void (*new_handler)(void);
 HAK_WEAK new_handler _ZSt15get_new_handlerv(void);
 HAK_WEAK void *__cxa_allocate_exception(size_t size);
 HAK_WEAK void __cxa_throw(void *exception, void *type, void (*destructor)(void *)) __attribute__((noreturn));
-HAK_WEAK void _ZNSt9bad_allocD1Ev(void *exception);
-extern HAK_WEAK char _ZTISt9bad_alloc;
-extern HAK_WEAK void *_ZTVSt9bad_alloc[];
+
+// A class of exceptions: its type information, virtual table and destructor.
+#define EXCEPTION_CLASS(mangled)         \
+  extern HAK_WEAK char _ZTI##mangled;    \
+  extern HAK_WEAK void *_ZTV##mangled[]; \
+  HAK_WEAK void _ZN##mangled##D1Ev(void *exception)
+
+EXCEPTION_CLASS(St9bad_alloc);
+// A static program in which nobody names bad_alloc has none, but this one comes with everything that can catch: it serves
+// the nothrow forms, and whoever catches std::exception.
+EXCEPTION_CLASS(St13bad_exception);
 
 // A virtual table begins with the offset to top and the type information.
 #define VIRTUAL_TABLE_PREFIX 2
 
+static bool can_throw(void) { return __cxa_allocate_exception != NULL && __cxa_throw != NULL; }
+
+static void throw_exception(char *type, void **virtual_table, void (*destructor)(void *)) {
+  if (!can_throw() || type == NULL || virtual_table == NULL) return;
+  void **exception = __cxa_allocate_exception(sizeof(void *));
+  *exception = &virtual_table[VIRTUAL_TABLE_PREFIX];
+  __cxa_throw(exception, type, destructor);
+}
+
 __attribute__((noreturn)) static void throw_bad_alloc(void) {
-  if (__cxa_allocate_exception != NULL && __cxa_throw != NULL && &_ZTISt9bad_alloc != NULL &&
-      _ZTVSt9bad_alloc != NULL) {
-    void **exception = __cxa_allocate_exception(sizeof(void *));
-    *exception = &_ZTVSt9bad_alloc[VIRTUAL_TABLE_PREFIX];
-    __cxa_throw(exception, &_ZTISt9bad_alloc, _ZNSt9bad_allocD1Ev);
-  }
+  throw_exception(&_ZTISt9bad_alloc, _ZTVSt9bad_alloc, _ZNSt9bad_allocD1Ev);
+  throw_exception(&_ZTISt13bad_exception, _ZTVSt13bad_exception, _ZNSt13bad_exceptionD1Ev);
   struct text text;
   text_begin(&text, HAK_STANDARD_ERROR);
   text_string(&text, "hakmem: operator new: out of memory, and no C++ library to throw std::bad_alloc\n");
@@ -49,7 +62,13 @@ __attribute__((noreturn)) static void throw_bad_alloc(void) {
 }
 
 static void *allocate(size_t size, size_t alignment) {
-  return alignment == 0 ? malloc_inline(size) : hak_aligned_alloc(alignment, size);
+  return alignment == 0 ? hak_malloc(size) : hak_aligned_alloc(alignment, size);
+}
+
+// The C++ library's own operator, where that library came after hakmem (with a plugin, say), so that the references above
+// found nothing. Its malloc is this one; it knows the new handler, and throws.
+static void *library_operator(const char *name) {
+  return can_throw() ? NULL : os_loaded_symbol("libstdc++.so.6", name);
 }
 
 // As the standard has it: the new handler makes memory, or throws, or is NULL.
@@ -57,8 +76,10 @@ HAK_COLD static void *new_or_throw(size_t size, size_t alignment) {
   for (;;) {
     void *user = allocate(size, alignment);
     if (user != NULL) return user;
+    void *library = library_operator(alignment == 0 ? "_Znwm" : "_ZnwmSt11align_val_t");
+    if (library != NULL) return ((void *(*)(size_t, size_t))library)(size, alignment);
     new_handler handler = _ZSt15get_new_handlerv == NULL ? NULL : _ZSt15get_new_handlerv();
-    if (handler == NULL) throw_bad_alloc();
+    if (handler == NULL || (alignment & (alignment - 1)) != 0) throw_bad_alloc();
     handler();
   }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The standard names: malloc, free and all that goes with them, and glibc's own names for them, which libraries opened
-// with RTLD_DEEPBIND reach. No logic. Layer: api. Test: tests/unit/api_conformance_test.cc, tests/symbols, tests/system.
+// The standard names: malloc, free and all that goes with them, and glibc's own names for them. No logic. Layer: api.
+// Test: tests/unit/api_conformance_test.cc, tests/symbols, tests/system.
+//
+// A library opened with RTLD_DEEPBIND finds glibc's malloc before this one: what it allocates, it must free itself.
 //
 // Compiled only with HAK_OVERRIDE_MALLOC, and to nothing under a sanitizer: that one brings its own malloc, without
 // which it finds nothing.

@@ -16,15 +16,23 @@ static void *no_memory(void) {
   return NULL;
 }
 
+void *allocate_large(size_t size, size_t alignment, bool zero) {
+  void *user = large_block_allocate(size, alignment, zero);
+  if (user == NULL && trim_for(size > alignment ? size : alignment)) user = large_block_allocate(size, alignment, zero);
+  return user;
+}
+
+void *allocate_of_class(unsigned size_class) {
+  struct block *block = thread_cache_refill(size_class);
+  if (block == NULL && trim_for(HAK_SLAB_BYTES)) block = thread_cache_refill(size_class);
+  return user_of_block(block);
+}
+
 HAK_COLD void *malloc_slowly(size_t size) {
   if (!process_ready()) return no_memory();
-  void *user;
   int error = os_error_get();
-  if (size <= HAK_SMALL_MAX) {
-    user = user_of_block(thread_cache_refill(size_class_of(size)));
-  } else {
-    user = large_block_allocate(size, HAK_ALIGNMENT, false);
-  }
+  void *user =
+      size > HAK_SMALL_MAX ? allocate_large(size, HAK_ALIGNMENT, false) : allocate_of_class(size_class_of(size));
   if (user == NULL) return no_memory();
   os_error_set(error);
   return user;
@@ -71,7 +79,7 @@ HAK_PUBLIC void hak_free_aligned_sized(void *pointer, size_t alignment, size_t s
 HAK_COLD static void *calloc_large(size_t bytes) {
   if (!process_ready()) return no_memory();
   int error = os_error_get();
-  void *user = large_block_allocate(bytes, HAK_ALIGNMENT, true);
+  void *user = allocate_large(bytes, HAK_ALIGNMENT, true);
   if (user == NULL) return no_memory();
   os_error_set(error);
   return user;
@@ -104,8 +112,14 @@ HAK_PUBLIC size_t hak_usable_size(const void *pointer) {
 static bool fits_in_place(size_t usable, size_t size) { return size <= usable && size >= usable / 2; }
 
 static void *move(void *user, size_t usable, size_t size) {
+  int error = os_error_get();
   void *moved = malloc_inline(size);
-  if (moved == NULL) return NULL;
+  if (moved == NULL) {
+    // A block that is larger than it needs to be is better than none.
+    if (size > usable) return NULL;
+    os_error_set(error);
+    return user;
+  }
   memcpy(moved, user, usable < size ? usable : size);
   free_inline(user);
   return moved;

@@ -12,6 +12,13 @@ HAK_BEGIN_DECLARATIONS
 // What is left of malloc and free where the fast path ends. free_slowly keeps errno.
 HAK_INTERNAL void *malloc_slowly(size_t size);
 HAK_INTERNAL void free_slowly(void *user);
+// A block from below the thread's lists. Where there is none, everything cached is given back and it is tried once more.
+// NULL if there is no memory then. errno may change.
+HAK_INTERNAL void *allocate_large(size_t size, size_t alignment, bool zero);
+HAK_INTERNAL void *allocate_of_class(unsigned size_class);
+// hak_trim where that may help a request for so many bytes: under a limit, or if so many are mapped. Whether it gave back
+// anything.
+HAK_INTERNAL bool trim_for(size_t bytes);
 HAK_END_DECLARATIONS
 
 HAK_INLINE void *malloc_inline(size_t size) {

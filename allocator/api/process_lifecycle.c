@@ -53,9 +53,11 @@ static void fork_prepare(void) {
   thread_cache_lock_all();
   shared_pool_lock_all();
   page_arena_lock_all();
+  lock_all_held = true;
 }
 
 static void fork_release(void) {
+  lock_all_held = false;
   page_arena_unlock_all();
   shared_pool_unlock_all();
   thread_cache_unlock_all();
@@ -67,8 +69,8 @@ static void fork_child(void) {
   thread_cache_adopt_after_fork();
 }
 
-// At the first allocation of the process, so that these are the first handlers to be registered: prepare then runs after
-// those of others, which may allocate, and the child's handler before them.
+// At the first allocation of the process. Handlers that others registered before that run between these, while the locks
+// are held, and may allocate all the same (lock_all_held).
 static void register_fork_hooks(void) { (void)os_fork_hooks(fork_prepare, fork_release, fork_child); }
 
 __attribute__((constructor(101))) static void start(void) { process_ready(); }

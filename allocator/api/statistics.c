@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "allocator/api/malloc_inline.h"
 #include "allocator/api/process_lifecycle.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/os.h"
@@ -139,4 +140,14 @@ HAK_PUBLIC int hak_trim(size_t keep) {
   size_t purged = arena.dirty_bytes > keep ? page_arena_purge_all() : 0;
   os_error_set(error);
   return purged > 0;
+}
+
+bool trim_for(size_t bytes) {
+  size_t limit = os_address_space_limit();
+  if (limit == SIZE_MAX) {
+    struct page_arena_statistics arena;
+    page_arena_read_statistics(&arena);
+    limit = arena.mapped_bytes;
+  }
+  return bytes <= limit && hak_trim(0) != 0;
 }

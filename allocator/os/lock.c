@@ -10,7 +10,10 @@
 // Critical sections are short: most waits end within this many looks, without a system call.
 #define LOCK_SPINS 100
 
+HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL bool lock_all_held;
+
 HAK_COLD void lock_acquire_slowly(struct lock *lock) {
+  if (lock_all_held) return;
   for (unsigned i = 0; i < LOCK_SPINS; i++) {
     if (atomic_read_relaxed(&lock->state) == 0 && lock_try(lock)) return;
 #if defined(__x86_64__)

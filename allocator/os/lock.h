@@ -16,6 +16,9 @@ struct lock {
 };
 
 HAK_BEGIN_DECLARATIONS
+// Set while the thread holds every lock of the allocator, for a fork. Handlers of others that run in that time may
+// allocate: the thread passes its own locks, and releases none of them.
+HAK_INTERNAL_DATA HAK_THREAD_LOCAL bool lock_all_held;
 HAK_INTERNAL void lock_acquire_slowly(struct lock *lock);
 HAK_INTERNAL void lock_wake(struct lock *lock);
 HAK_END_DECLARATIONS
@@ -30,6 +33,7 @@ HAK_INLINE void lock_acquire(struct lock *lock) {
 }
 
 HAK_INLINE void lock_release(struct lock *lock) {
+  if (HAK_UNLIKELY(lock_all_held)) return;
   if (HAK_UNLIKELY(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)) lock_wake(lock);
 }
 

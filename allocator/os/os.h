@@ -37,7 +37,7 @@ HAK_INTERNAL bool os_memory_release(void *address, size_t bytes);
 HAK_INTERNAL void os_memory_move(void *from, void *to, size_t bytes);
 // Asks for transparent huge pages. A hint: it cannot fail.
 HAK_INTERNAL void os_memory_advise_huge(void *address, size_t bytes);
-// The limit on the process's address space in bytes, SIZE_MAX where there is none.
+// The limit on the process's address space or writable memory in bytes, SIZE_MAX where there is none.
 HAK_INTERNAL size_t os_address_space_limit(void);
 // How often the functions above have called the kernel.
 HAK_INTERNAL size_t os_memory_calls(void);
@@ -48,7 +48,7 @@ HAK_INTERNAL uint64_t os_clock_milliseconds(void);
 
 // The size of a page, read from the system and never compiled in.
 HAK_INTERNAL size_t os_page_size(void);
-// The value of an environment variable, or NULL; also before libc is initialised.
+// The value of an environment variable, or NULL; also before libc is initialised. NULL in programs with raised privileges.
 HAK_INTERNAL const char *os_environment(const char *name);
 // Writes all bytes. 0, or the errno of the failure.
 HAK_INTERNAL int os_write(int file_descriptor, const void *data, size_t bytes);
@@ -59,6 +59,8 @@ HAK_INTERNAL void os_error_set(int error);
 HAK_INTERNAL void os_error_set_no_memory(void);
 HAK_INTERNAL void os_error_set_invalid(void);
 
+// A symbol of a shared library that the program has loaded; NULL if it has not, or in a static program.
+HAK_INTERNAL void *os_loaded_symbol(const char *library, const char *symbol);
 // Sleeps while *word is expected; wakes one sleeper.
 HAK_INTERNAL void os_wait(const uint32_t *word, uint32_t expected);
 HAK_INTERNAL void os_wake(uint32_t *word);

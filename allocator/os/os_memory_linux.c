@@ -83,10 +83,13 @@ void os_memory_advise_huge(void *address, size_t bytes) {
   (void)madvise(address, bytes, MADV_HUGEPAGE);
 }
 
+// Private writable mappings count for both limits.
 size_t os_address_space_limit(void) {
+  size_t least = SIZE_MAX;
   struct rlimit limit;
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return SIZE_MAX;
-  return (size_t)limit.rlim_cur;
+  if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) least = (size_t)limit.rlim_cur;
+  if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur < least) least = (size_t)limit.rlim_cur;
+  return least;
 }
 
 size_t os_memory_calls(void) { return atomic_read_relaxed(&memory_calls); }

@@ -2,12 +2,14 @@
 //
 // Everything but memory that hakmem asks of Linux and libc. Layer: os. Test: tests/unit/os_process_test.cc.
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -18,7 +20,7 @@ extern char **environ;
 size_t os_page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 const char *os_environment(const char *name) {
-  if (environ == NULL) return NULL;
+  if (environ == NULL || getauxval(AT_SECURE) != 0) return NULL;
   size_t length = strlen(name);
   for (char **entry = environ; *entry != NULL; entry++) {
     if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
@@ -53,6 +55,18 @@ void os_wait(const uint32_t *word, uint32_t expected) {
 }
 
 void os_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
+
+// Weak, because a static program has none. Linkers warn of dlopen in static programs, so it is looked up too.
+__attribute__((weak)) void *dlsym(void *handle, const char *symbol);
+
+// What is loaded already is not loaded again.
+void *os_loaded_symbol(const char *library, const char *symbol) {
+  if (dlsym == NULL) return NULL;
+  void *(*open_library)(const char *, int) = (void *(*)(const char *, int))dlsym(RTLD_DEFAULT, "dlopen");
+  if (open_library == NULL) return NULL;
+  void *handle = open_library(library, RTLD_LAZY | RTLD_NOLOAD);
+  return handle == NULL ? NULL : dlsym(handle, symbol);
+}
 
 static pthread_key_t thread_key;
 static bool thread_key_exists;

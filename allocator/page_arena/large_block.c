@@ -29,31 +29,36 @@ static size_t colour(size_t number, size_t size, size_t bytes, size_t alignment)
   return alignment <= HAK_CACHE_LINE && wanted <= bytes - size ? wanted : 0;
 }
 
-void *large_block_allocate(size_t size, size_t alignment, bool zero) {
-  bool zeroed = false;
-  uintptr_t start;
-  size_t bytes, offset;
-  if (size == 0) size = 1;
-  if (size > HAK_WINDOW_MAX_BYTES || alignment > HAK_WINDOW_MAX_BYTES) return NULL;
-  if (size <= HAK_SUPERSLAB_BYTES && alignment <= HAK_SLAB_BYTES) {
-    struct slab *run = page_arena_take_run((unsigned)slabs_for(size), 0, &zeroed);
-    if (run == NULL) return NULL;
-    start = run->address;
-    bytes = slab_run_bytes(run);
-    offset = colour(start >> HAK_SLAB_SHIFT, size, bytes, alignment);
-    run->first_offset = (uint32_t)offset;
-  } else {
-    struct superslab *span = page_arena_take_span(superslabs_for(size), alignment, &zeroed);
-    if (span == NULL) return NULL;
-    start = span->address;
-    bytes = span->span_superslabs << HAK_SUPERSLAB_SHIFT;
-    offset = colour(start >> HAK_SUPERSLAB_SHIFT, size, bytes, alignment);
-    span->span_offset = offset;
-  }
+static void *allocate_run(size_t size, size_t alignment, bool zero) {
+  bool zeroed;
+  struct slab *run = page_arena_take_run((unsigned)slabs_for(size), 0, &zeroed);
+  if (run == NULL) return NULL;
+  size_t bytes = slab_run_bytes(run);
+  size_t offset = colour(run->address >> HAK_SLAB_SHIFT, size, bytes, alignment);
+  run->first_offset = (uint32_t)offset;
   page_arena_count_large(1, (ptrdiff_t)(bytes - offset), (ptrdiff_t)bytes);
-  void *user = (void *)(start + offset);
+  void *user = (void *)(run->address + offset);
   if (zero && !zeroed) memset(user, 0, bytes - offset);
   return user;
+}
+
+static void *allocate_span(size_t size, size_t alignment, bool zero) {
+  struct superslab *span = page_arena_take_span(superslabs_for(size), alignment);
+  if (span == NULL) return NULL;
+  size_t bytes = span->span_superslabs << HAK_SUPERSLAB_SHIFT;
+  size_t offset = colour(span->address >> HAK_SUPERSLAB_SHIFT, size, bytes, alignment);
+  span->span_offset = offset;
+  page_arena_count_large(1, (ptrdiff_t)(bytes - offset), (ptrdiff_t)bytes);
+  if (zero) page_arena_zero_span(span, offset, size);
+  return (void *)(span->address + offset);
+}
+
+void *large_block_allocate(size_t size, size_t alignment, bool zero) {
+  if (size == 0) size = 1;
+  if (size > HAK_WINDOW_MAX_BYTES || alignment > HAK_WINDOW_MAX_BYTES) return NULL;
+  page_arena_tick();
+  bool fits_run = size <= HAK_SUPERSLAB_BYTES && alignment <= HAK_SLAB_BYTES;
+  return fits_run ? allocate_run(size, alignment, zero) : allocate_span(size, alignment, zero);
 }
 
 // The registry may be asked about any address: nothing is read from the block itself.
@@ -120,8 +125,7 @@ static bool resize_in_place(const struct large_place *place, size_t size) {
 // A span that cannot grow where it is moves page by page: the kernel changes the page tables and copies nothing.
 static void *move_span(const struct large_place *place, size_t size) {
   if (place->span == NULL || place->offset + size <= place->bytes) return NULL;
-  bool zeroed;
-  struct superslab *span = page_arena_take_span(superslabs_for(place->offset + size), 0, &zeroed);
+  struct superslab *span = page_arena_take_span(superslabs_for(place->offset + size), 0);
   if (span == NULL) return NULL;
   os_memory_move((void *)place->start, (void *)span->address, place->bytes);
   span->span_offset = place->offset;

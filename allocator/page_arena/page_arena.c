@@ -6,6 +6,8 @@
 
 #include "allocator/page_arena/page_arena.h"
 
+#include <string.h>
+
 #include "allocator/base/options.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
@@ -15,7 +17,7 @@
 
 #define ALL_SLABS UINT32_MAX
 // A tick purges no more superslabs than this, so that no call takes long, unless memory shall go back at once.
-#define PURGE_PER_TICK 8
+#define PURGE_PER_TICK 16
 
 static struct {
   struct lock lock;
@@ -196,46 +198,79 @@ bool page_arena_resize_run(struct slab *run, unsigned slabs) {
   return done;
 }
 
-// Marks count superslabs of a span in use. Returns whether all their memory is known to be zero.
-static bool enter_span(struct superslab *first, size_t count, enum superslab_state first_state) {
-  bool zeroed = true;
+// Marks count superslabs of a span in use.
+static void enter_span(struct superslab *first, size_t count, enum superslab_state first_state) {
   struct superslab *superslab = first;
   for (size_t i = 0; i < count; i++) {
     if (i > 0) superslab = span_next(superslab);
-    zeroed = take_slabs(superslab, ALL_SLABS) && zeroed;
+    superslab->free_slabs = 0;
+    purge_unmark_dirty(superslab, ALL_SLABS);
     superslab->state = (uint8_t)(i == 0 ? first_state : SUPERSLAB_SPAN_TAIL);
   }
-  return zeroed;
 }
 
-static void leave_span(struct superslab *first, size_t count) {
+// Makes count superslabs of a span free: dirty, unless their memory was purged already.
+static void leave_span(struct superslab *first, size_t count, bool purged) {
   uint64_t now = os_clock_milliseconds();
   struct superslab *superslab = first;
   for (size_t i = 0; i < count; i++) {
     if (i > 0) superslab = span_next(superslab);
     superslab->state = SUPERSLAB_FREE;
     superslab->free_slabs = ALL_SLABS;
+    superslab->zero_slabs = purged ? ALL_SLABS : 0;
+    if (purged) continue;
     purge_mark_dirty(superslab, ALL_SLABS);
     purge_enqueue(superslab, now);
   }
   span_give(first, count);
 }
 
-struct superslab *page_arena_take_span(size_t superslabs, size_t alignment, bool *zeroed) {
+struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
   if (alignment < HAK_SUPERSLAB_BYTES) alignment = HAK_SUPERSLAB_BYTES;
   lock_acquire(&arena.lock);
   struct superslab *span = span_take_or_purge(superslabs, alignment);
   if (span != NULL) {
-    *zeroed = enter_span(span, superslabs, SUPERSLAB_SPAN);
+    enter_span(span, superslabs, SUPERSLAB_SPAN);
     span->span_superslabs = superslabs;
   }
   lock_release(&arena.lock);
   return span;
 }
 
+// What lies behind the bytes asked for shall read as zero too, but need not become resident.
+static void zero_tail(uintptr_t from, uintptr_t end) {
+  size_t page = os_page_size();
+  uintptr_t pages = (from + page - 1) & ~(page - 1);
+  if (pages >= end || !os_memory_purge((void *)pages, end - pages)) pages = end;
+  memset((void *)from, 0, pages - from);
+}
+
+void page_arena_zero_span(struct superslab *span, size_t offset, size_t size) {
+  struct superslab *superslab = span;
+  uintptr_t end = span->address + offset + size;
+  for (uintptr_t begin = span->address; begin < end; begin += HAK_SUPERSLAB_BYTES) {
+    if (begin != span->address) superslab = span_next(superslab);
+    if (superslab->zero_slabs == ALL_SLABS) continue;
+    uintptr_t superslab_end = begin + HAK_SUPERSLAB_BYTES;
+    uintptr_t to = superslab_end < end ? superslab_end : end;
+    memset((void *)begin, 0, to - begin);
+    zero_tail(to, superslab_end);
+  }
+}
+
+// A span of this many superslabs is purged when it is given back: touching so much memory costs more than the call, and
+// left to the purge queue it would stay for long.
+#define PURGE_AT_ONCE 16
+
 void page_arena_give_span(struct superslab *span) {
+  size_t superslabs = span->span_superslabs;
+  size_t bytes = superslabs << HAK_SUPERSLAB_SHIFT;
+  // Under a limit the purge queue also gives the addresses back.
+  bool purged = superslabs >= PURGE_AT_ONCE && os_address_space_limit() == SIZE_MAX &&
+                os_memory_purge((void *)span->address, bytes);
   lock_acquire(&arena.lock);
-  leave_span(span, span->span_superslabs);
+  if (purged) purge_count(bytes);
+  leave_span(span, superslabs, purged);
   lock_release(&arena.lock);
 }
 
@@ -246,7 +281,7 @@ bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
   struct superslab *last = registry_find_superslab(span->address + ((old_superslabs - 1) << HAK_SUPERSLAB_SHIFT));
   if (superslabs < old_superslabs) {
     uintptr_t tail = span->address + (superslabs << HAK_SUPERSLAB_SHIFT);
-    leave_span(registry_find_superslab(tail), old_superslabs - superslabs);
+    leave_span(registry_find_superslab(tail), old_superslabs - superslabs, false);
   } else if (superslabs > old_superslabs) {
     size_t count = superslabs - old_superslabs;
     done = span_extend(span, old_superslabs, count);

@@ -33,7 +33,10 @@ HAK_INTERNAL void page_arena_give_run(struct slab *run);
 HAK_INTERNAL bool page_arena_resize_run(struct slab *run, unsigned slabs);
 
 // The same for whole superslabs, whose first lies at a multiple of alignment (a power of two).
-HAK_INTERNAL struct superslab *page_arena_take_span(size_t superslabs, size_t alignment, bool *zeroed);
+HAK_INTERNAL struct superslab *page_arena_take_span(size_t superslabs, size_t alignment);
+// Makes a span that was just taken read as zero where it is not known to. Only what lies before offset + size, which is
+// in its last superslab, becomes resident.
+HAK_INTERNAL void page_arena_zero_span(struct superslab *span, size_t offset, size_t size);
 HAK_INTERNAL void page_arena_give_span(struct superslab *span);
 HAK_INTERNAL bool page_arena_resize_span(struct superslab *span, size_t superslabs);
 

@@ -18,6 +18,7 @@ static size_t dirty_slab_count;
 static size_t total_bytes;
 
 uint64_t purge_next_due(void) { return atomic_read_relaxed(&next_due); }
+void purge_count(size_t bytes) { total_bytes += bytes; }
 size_t purge_dirty_bytes(void) { return dirty_slab_count << HAK_SLAB_SHIFT; }
 size_t purge_total_bytes(void) { return total_bytes; }
 

@@ -17,6 +17,8 @@ HAK_INTERNAL void purge_dequeue(struct superslab *superslab);
 HAK_INTERNAL size_t purge_due(uint64_t now, size_t limit);
 // When the next superslab is due, UINT64_MAX if none is. May be read without the lock.
 HAK_INTERNAL uint64_t purge_next_due(void);
+// Counts bytes that were purged without the queue.
+HAK_INTERNAL void purge_count(size_t bytes);
 // Dirty bytes now, and purged bytes since the start.
 HAK_INTERNAL size_t purge_dirty_bytes(void);
 HAK_INTERNAL size_t purge_total_bytes(void);

@@ -27,9 +27,13 @@ static bool map_tables(size_t window_bytes) {
 }
 
 // The kernel places mappings from the top of the address space down, as the tables show. The window begins this far below
-// them, where it meets nothing, and is as randomly placed as the kernel placed the tables. Not further away: sanitizers
-// let a program map only the uppermost 6 TiB and what lies around its own code.
+// them, where it meets nothing unless the program reserves as much, and is as randomly placed as the kernel placed the
+// tables. Sanitizers let a program map only the uppermost 6 TiB and what lies around its own code.
+#ifdef HAK_SANITIZER_HAS_MALLOC
 #define WINDOW_DISTANCE ((uintptr_t)2 << 40)
+#else
+#define WINDOW_DISTANCE ((uintptr_t)16 << 40)
+#endif
 
 HAK_COLD bool registry_initialize(void) {
   size_t limit = os_address_space_limit();
@@ -42,7 +46,6 @@ HAK_COLD bool registry_initialize(void) {
   while (bytes > distance / 2) bytes /= 2;
   registry.superslab_count = bytes >> HAK_SUPERSLAB_SHIFT;
   atomic_write_relaxed(&registry.base, here - distance);
-  registry.limited = limit != SIZE_MAX;
   // Last, because from here on addresses of the window are looked up.
   atomic_write_release(&registry.slab_count, registry.superslab_count * HAK_SUPERSLAB_SLABS);
   return true;

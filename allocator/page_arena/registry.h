@@ -19,7 +19,6 @@ struct registry {
   uint8_t *slab_class;  // by slab number: the size class, or 0
   struct superslab **superslabs;
   size_t superslab_count;
-  bool limited;  // the process has an address-space limit: addresses are given back, too
   // One bit per superslab: mapped by us; in use as slabs or in a span, or occupied by somebody else.
   uint64_t *mapped_superslabs;
   uint64_t *taken_superslabs;

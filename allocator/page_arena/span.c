@@ -13,6 +13,7 @@
 
 static size_t mapped_count;
 static size_t lowest_free;  // no superslab below this number is free
+static bool passed_over;    // some are taken that are not ours
 
 static bool bit_get(const uint64_t *bits, size_t number) { return (bits[number / 64] >> number % 64 & 1) != 0; }
 static void bit_set(uint64_t *bits, size_t number) { bits[number / 64] |= (uint64_t)1 << number % 64; }
@@ -35,22 +36,23 @@ static struct superslab *record_of_number(size_t number) {
   return superslab;
 }
 
-// Something lies in these superslabs that is not ours. Marks the first one where it does as taken, for ever. The others
-// are mapped to find out, and unmapped again.
-static enum os_map_result find_occupied(size_t number, size_t count) {
-  for (size_t i = number; i < number + count; i++) {
-    enum os_map_result result = os_memory_map_at((void *)address_of_number(i), HAK_SUPERSLAB_BYTES);
-    if (result == OS_OCCUPIED) bit_set(registry.taken_superslabs, i);
+// Something lies in these superslabs that is not ours. Stores where it begins: behind them, if it has gone meanwhile. The
+// superslabs before it are mapped to find out, and unmapped again.
+static enum os_map_result find_occupied(size_t number, size_t count, size_t *occupied) {
+  for (*occupied = number; *occupied < number + count; ++*occupied) {
+    void *address = (void *)address_of_number(*occupied);
+    enum os_map_result result = os_memory_map_at(address, HAK_SUPERSLAB_BYTES);
     if (result != OS_MAPPED) return result;
-    if (os_memory_release((void *)address_of_number(i), HAK_SUPERSLAB_BYTES)) continue;
-    bit_set(registry.mapped_superslabs, i);
+    if (os_memory_release(address, HAK_SUPERSLAB_BYTES)) continue;
+    bit_set(registry.mapped_superslabs, *occupied);
     mapped_count++;
   }
   return OS_OCCUPIED;
 }
 
-// Maps what is not mapped of count superslabs from number on. What is mapped stays so, whatever comes after.
-static enum os_map_result map_superslabs(size_t number, size_t count) {
+// Maps what is not mapped of count superslabs from number on. What is mapped stays so, whatever comes after. Stores the
+// superslab that is occupied, if one is.
+static enum os_map_result map_superslabs(size_t number, size_t count, size_t *occupied) {
   for (size_t i = number; i < number + count;) {
     if (bit_get(registry.mapped_superslabs, i)) {
       i++;
@@ -61,7 +63,7 @@ static enum os_map_result map_superslabs(size_t number, size_t count) {
     void *address = (void *)address_of_number(i);
     size_t bytes = (end - i) << HAK_SUPERSLAB_SHIFT;
     enum os_map_result result = os_memory_map_at(address, bytes);
-    if (result == OS_OCCUPIED) return find_occupied(i, end - i);
+    if (result == OS_OCCUPIED) return find_occupied(i, end - i, occupied);
     if (result != OS_MAPPED) return result;
     if (options.thp) os_memory_advise_huge(address, bytes);
     mapped_count += end - i;
@@ -71,8 +73,8 @@ static enum os_map_result map_superslabs(size_t number, size_t count) {
 }
 
 // Makes count superslabs from number on usable and marks them taken. Unless it succeeds, none is taken.
-static enum os_map_result claim(size_t number, size_t count) {
-  enum os_map_result result = map_superslabs(number, count);
+static enum os_map_result claim(size_t number, size_t count, size_t *occupied) {
+  enum os_map_result result = map_superslabs(number, count, occupied);
   if (result != OS_MAPPED) return result;
   for (size_t i = number; i < number + count; i++) {
     if (record_of_number(i) == NULL) return OS_NO_MEMORY;
@@ -109,18 +111,40 @@ static size_t find_free(size_t count, size_t alignment) {
   return none;
 }
 
-// Somebody else's mappings in the window are few, if there are any. More than this means that the system does not map
-// where it is asked to.
-#define OCCUPIED_TRIES 4096
+// What somebody else has mapped in the window is passed over: taken, but not mapped by us. Where one try after the other
+// meets something, it is large: each passes over twice as much as the one before, so that the whole window takes no more
+// than this many.
+#define OCCUPIED_TRIES 20
+
+static void pass_over(size_t number, size_t count) {
+  size_t end = number + count < registry.superslab_count ? number + count : registry.superslab_count;
+  for (size_t i = number; i < end && !bit_get(registry.mapped_superslabs, i); i++) {
+    bit_set(registry.taken_superslabs, i);
+    passed_over = true;
+  }
+}
+
+// What was in the way may have gone.
+static void forget_passed_over(void) {
+  if (!passed_over) return;
+  for (size_t i = 0; i < registry.superslab_count / 64; i++) {
+    registry.taken_superslabs[i] &= registry.mapped_superslabs[i];
+  }
+  lowest_free = 0;
+  passed_over = false;
+}
 
 struct superslab *span_take(size_t count, size_t alignment) {
   for (unsigned try = 0; try < OCCUPIED_TRIES; try++) {
     size_t number = find_free(count, alignment);
-    if (number == registry.superslab_count) return NULL;
-    enum os_map_result result = claim(number, count);
+    if (number == registry.superslab_count) break;
+    size_t occupied;
+    enum os_map_result result = claim(number, count, &occupied);
     if (result == OS_MAPPED) return registry.superslabs[number];
     if (result == OS_NO_MEMORY) return NULL;
+    pass_over(occupied, (size_t)1 << try);
   }
+  forget_passed_over();
   return NULL;
 }
 
@@ -130,7 +154,10 @@ bool span_extend(struct superslab *first, size_t old_count, size_t count) {
   for (size_t i = 0; i < count; i++) {
     if (bit_get(registry.taken_superslabs, number + i)) return false;
   }
-  return claim(number, count) == OS_MAPPED;
+  size_t occupied;
+  enum os_map_result result = claim(number, count, &occupied);
+  if (result == OS_OCCUPIED) pass_over(occupied, 1);
+  return result == OS_MAPPED;
 }
 
 void span_give(struct superslab *first, size_t count) {
@@ -140,7 +167,8 @@ void span_give(struct superslab *first, size_t count) {
 }
 
 bool span_unmap(struct superslab *superslab) {
-  if (!registry.limited || !os_memory_release((void *)superslab->address, HAK_SUPERSLAB_BYTES)) return false;
+  if (os_address_space_limit() == SIZE_MAX) return false;
+  if (!os_memory_release((void *)superslab->address, HAK_SUPERSLAB_BYTES)) return false;
   bit_clear(registry.mapped_superslabs, number_of(superslab));
   mapped_count--;
   superslab->zero_slabs = UINT32_MAX;

@@ -18,7 +18,7 @@ enum slab_state {
   SLAB_LARGE,  // in a run that is one large block
 };
 
-// One slab of 64 KiB. A run is one or more slabs in a row; all but number, state and run_index is kept in its first.
+// One slab of 64 KiB. A run is one or more slabs in a row; what describes the run is kept in its first.
 struct slab {
   // For the shared pool, in runs of a size class.
   struct slab *next;
@@ -49,7 +49,8 @@ struct superslab {
   uintptr_t address;
   uint8_t state;
   uint8_t longest_run;  // free slabs in a row; which list the superslab is in
-  // One bit per slab. A free slab's memory is dirty (it may be resident), or known to be zero, or neither.
+  // One bit per slab. A free slab's memory is dirty (it may be resident), or known to be zero, or neither. In a span the
+  // zero bits stay as they were when it was taken.
   uint32_t free_slabs;
   uint32_t dirty_slabs;
   uint32_t zero_slabs;

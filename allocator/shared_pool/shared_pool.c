@@ -17,7 +17,6 @@
 static struct pool_class {
   struct lock lock;
   uint32_t chain_count;
-  uint32_t chain_limit;
   struct slab *partial;  // runs that can give blocks
   size_t blocks_carved;
   size_t blocks_outside;
@@ -43,14 +42,15 @@ static void partial_remove(struct pool_class *pool, struct slab *run) {
   if (run->next != NULL) run->next->previous = run->previous;
 }
 
-// Keeps the limit on chains when the class's memory changes. A class with much memory also fluctuates more: it may keep up
-// to an eighth of it in chains, up to four times as many as the option says.
-static void change_slab_bytes(struct pool_class *pool, unsigned size_class, ptrdiff_t change) {
-  pool->slab_bytes += (size_t)change;
-  size_t chain_bytes = (size_t)shared_pool_chain_blocks(size_class) * size_classes[size_class].stride;
-  size_t eighth = pool->slab_bytes / 8 / chain_bytes;
-  uint32_t most = options.pool_chains * 4 < HAK_POOL_CHAINS_MAX ? options.pool_chains * 4 : HAK_POOL_CHAINS_MAX;
-  pool->chain_limit = eighth < options.pool_chains ? options.pool_chains : eighth > most ? most : (uint32_t)eighth;
+// How many chains a class may keep. One with many blocks outside its slabs also fluctuates more: it may keep up to an eighth
+// of them in chains, up to four times as many chains as the option says. One whose slabs are mostly free keeps none, for
+// each block in a chain may be all that keeps a slab.
+static uint32_t chain_limit(const struct pool_class *pool, unsigned size_class) {
+  if (pool->blocks_outside < pool->blocks_carved / 4) return 0;
+  size_t eighth = pool->blocks_outside / 8 / shared_pool_chain_blocks(size_class);
+  uint32_t least = options.pool_chains;
+  uint32_t most = least * 4 < HAK_POOL_CHAINS_MAX ? least * 4 : HAK_POOL_CHAINS_MAX;
+  return eighth < least ? least : eighth > most ? most : (uint32_t)eighth;
 }
 
 static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
@@ -59,7 +59,7 @@ static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
   if (run == NULL) return NULL;
   slab_blocks_begin(run);
   partial_add(pool, run);
-  change_slab_bytes(pool, size_class, (ptrdiff_t)slab_run_bytes(run));
+  pool->slab_bytes += slab_run_bytes(run);
   return run;
 }
 
@@ -87,6 +87,7 @@ static struct chain take_from_slabs(struct pool_class *pool, unsigned size_class
   pool->blocks_carved += fresh_count;
   pool->blocks_outside += chain.count + fresh_count;
   lock_release(&pool->lock);
+  page_arena_tick();
   // Outside the lock, because carving meets fresh pages. The run cannot go away: these blocks are in use.
   if (fresh_count > 0) slab_blocks_carve(fresh, fresh_first, fresh_count, &chain);
   return chain;
@@ -110,7 +111,7 @@ struct block *shared_pool_take_block(unsigned size_class) {
 }
 
 // Puts every block of a chain into its slab. Holds the lock.
-static void sort_back(struct pool_class *pool, unsigned size_class, struct chain chain) {
+static void sort_back(struct pool_class *pool, struct chain chain) {
   pool->blocks_outside -= chain.count;
   struct block *block = chain.head;
   for (uint32_t i = 0; i < chain.count; i++) {
@@ -121,7 +122,7 @@ static void sort_back(struct pool_class *pool, unsigned size_class, struct chain
     if (run->used == 0) {
       partial_remove(pool, run);
       pool->blocks_carved -= run->carved;
-      change_slab_bytes(pool, size_class, -(ptrdiff_t)slab_run_bytes(run));
+      pool->slab_bytes -= slab_run_bytes(run);
       page_arena_give_run(run);
     }
     block = next;
@@ -131,12 +132,13 @@ static void sort_back(struct pool_class *pool, unsigned size_class, struct chain
 void shared_pool_give(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
   lock_acquire(&pool->lock);
-  if (HAK_LIKELY(pool->chain_count < pool->chain_limit)) {
+  uint32_t limit = chain_limit(pool, size_class);
+  if (HAK_LIKELY(pool->chain_count < limit)) {
     pool->chains[pool->chain_count++] = chain;
   } else {
-    sort_back(pool, size_class, chain);
+    sort_back(pool, chain);
     // The limit falls while the class shrinks.
-    if (pool->chain_count > pool->chain_limit) sort_back(pool, size_class, pool->chains[--pool->chain_count]);
+    if (pool->chain_count > limit) sort_back(pool, pool->chains[--pool->chain_count]);
   }
   lock_release(&pool->lock);
   page_arena_tick();
@@ -145,7 +147,7 @@ void shared_pool_give(unsigned size_class, struct chain chain) {
 void shared_pool_sort_back(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
   lock_acquire(&pool->lock);
-  sort_back(pool, size_class, chain);
+  sort_back(pool, chain);
   lock_release(&pool->lock);
 }
 
@@ -153,7 +155,7 @@ void shared_pool_drain(void) {
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
     struct pool_class *pool = &pool_classes[size_class];
     lock_acquire(&pool->lock);
-    while (pool->chain_count > 0) sort_back(pool, size_class, pool->chains[--pool->chain_count]);
+    while (pool->chain_count > 0) sort_back(pool, pool->chains[--pool->chain_count]);
     lock_release(&pool->lock);
   }
 }

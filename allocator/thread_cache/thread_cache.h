@@ -28,7 +28,7 @@ HAK_INTERNAL_DATA HAK_THREAD_LOCAL struct thread_cache thread_cache;
 
 // A block of a class whose list is empty. NULL if there is no memory.
 HAK_INTERNAL struct block *thread_cache_refill(unsigned size_class);
-// Pushes a block whose list has no room, and repairs the room of class 0.
+// Pushes a block whose list has no room.
 HAK_INTERNAL void thread_cache_push_slowly(unsigned size_class, struct block *block);
 // The calling thread's push found no room: undoes what it did to the count. Class 0 has nothing else to do.
 HAK_INTERNAL void thread_cache_no_room(unsigned size_class);
@@ -36,7 +36,7 @@ HAK_INTERNAL void thread_cache_no_room(unsigned size_class);
 HAK_INTERNAL void thread_cache_drain(void);
 // Creates the hook by which threads that end give everything back. Once per process.
 HAK_INTERNAL void thread_cache_initialize(void);
-// Blocks of a class in all threads' caches; exact while those threads are quiet. *threads: how many have a cache.
+// Blocks of a class in all threads' caches, exact while those threads are quiet; and how many threads have a cache.
 HAK_INTERNAL size_t thread_cache_count_blocks(unsigned size_class);
 HAK_INTERNAL size_t thread_cache_count_threads(void);
 

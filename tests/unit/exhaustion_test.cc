@@ -369,7 +369,7 @@ int LimitChild() {
 
 // Somebody else's mappings lie where the window would go on.
 TEST(ExhaustionOccupied, OccupiedAddressesAreLeftOut) {
-  for (size_t count : {1, 2, 5, 50}) {
+  for (size_t count : {1, 2, 5, 20}) {
     const int status = RunInChild([&] {
       Script script;
       os_fake_occupy(count);

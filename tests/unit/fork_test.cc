@@ -126,6 +126,33 @@ int UseInheritedHeap(const std::vector<Kept> &kept, uint64_t seed) {
 
 class ForkTest : public AllocatorTest {};
 
+// Fork handlers of others, which use the heap. They cannot be taken back, so they can be switched off.
+struct Handlers {
+  std::atomic<int> calls{0};
+  std::atomic<bool> armed{false};
+  void Use() {
+    if (!armed.load()) return;
+    for (size_t size : {10, 1000, 50000, 2000000}) {
+      void *const block = hak_malloc(size);
+      if (block == nullptr) ChildFails("no memory in a fork handler");
+      memset(block, 1, size);
+      hak_free(hak_realloc(block, size + 100));
+    }
+    calls.fetch_add(1);
+  }
+};
+Handlers handlers_before, handlers_after;
+
+// Before the allocator registers its own, which it does in a constructor of priority 101: between that one's prepare
+// handler and the fork these run while it holds its locks.
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wprio-ctor-dtor"
+#endif
+__attribute__((constructor(100))) void RegisterHandlersBefore() {
+  const auto use = [] { handlers_before.Use(); };
+  if (pthread_atfork(use, use, use) != 0) abort();
+}
+
 TEST_F(ForkTest, ChildOfABusyProcessUsesTheHeap) {
   const std::vector<Kept> kept = KeepBlocks();
   {
@@ -188,31 +215,26 @@ TEST_F(ForkTest, ChildrenHaveChildren) {
 
 // Other libraries' fork handlers allocate, before and after the allocator's own.
 TEST_F(ForkTest, ForkHandlersUseTheHeap) {
-  static std::atomic<int> calls{0};
-  static std::atomic<bool> armed{true};  // handlers cannot be taken back
-  const auto use = [] {
-    if (!armed.load()) return;
-    for (size_t size : {10, 1000, 50000, 2000000}) {
-      void *const block = hak_malloc(size);
-      if (block == nullptr) ChildFails("no memory in a fork handler");
-      memset(block, 1, size);
-      hak_free(hak_realloc(block, size + 100));
-    }
-    calls.fetch_add(1);
-  };
+  const auto use = [] { handlers_after.Use(); };
   ASSERT_EQ(0, pthread_atfork(use, use, use));
+  for (Handlers *handlers : {&handlers_before, &handlers_after}) handlers->armed.store(true);
   {
     Noise noise;
     for (size_t i = 0; i < Scaled(30); ++i) {
       const int status = RunInChild([] {
         UseEveryClass(1);
-        return calls.load() % 2 == 0 ? 0 : 1;  // prepare and child
+        // prepare and child
+        return handlers_before.calls.load() % 2 == 0 && handlers_after.calls.load() % 2 == 0 ? 0 : 1;
       });
       ASSERT_EQ(0, status) << DescribeStatus(status);
     }
   }
-  EXPECT_EQ(static_cast<int>(2 * Scaled(30)), calls.load());  // prepare and parent
-  armed.store(false);
+  for (Handlers *handlers : {&handlers_before, &handlers_after}) {
+    EXPECT_EQ(static_cast<int>(2 * Scaled(30)), handlers->calls.load());  // prepare and parent
+    handlers->armed.store(false);
+  }
+  const std::vector<Kept> kept = KeepBlocks();
+  FreeKept(kept, "a block after forks");
 }
 
 // Threads that were quiet when the process forked lose nothing: what they had cached is the child's.

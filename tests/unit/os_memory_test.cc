@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -333,6 +334,16 @@ TEST(OsMemoryTest, EveryCallIsCounted) {
   EXPECT_EQ(OS_MAPPED, os_memory_map_at(memory, kMiB));
   EXPECT_TRUE(os_memory_release(memory, kMiB));
   EXPECT_EQ(before + 7, os_memory_calls());
+}
+
+// The lower of two limits counts.
+FRESH_TEST(OsMemoryTest, LimitOfWritableMemory) {
+  struct rlimit limit;
+  ASSERT_EQ(0, getrlimit(RLIMIT_DATA, &limit));
+  const size_t before = os_address_space_limit();
+  limit.rlim_cur = static_cast<rlim_t>(1) << 49;
+  ASSERT_EQ(0, setrlimit(RLIMIT_DATA, &limit));
+  EXPECT_EQ(std::min(before, static_cast<size_t>(limit.rlim_cur)), os_address_space_limit());
 }
 
 FRESH_TEST(OsMemoryTest, AddressSpaceLimit) {

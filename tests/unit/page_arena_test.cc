@@ -157,7 +157,8 @@ class Model {
         }
       }
       ASSERT_EQ(0u, superslab->dirty_slabs & in_use) << "memory in use would be purged";
-      ASSERT_EQ(0u, superslab->zero_slabs & in_use);
+      // A span keeps what was known of its memory when it was taken.
+      if (superslab->state == SUPERSLAB_SLABS) ASSERT_EQ(0u, superslab->zero_slabs & in_use);
       ASSERT_EQ(0u, superslab->zero_slabs & superslab->dirty_slabs);
       ASSERT_EQ(superslab->dirty_slabs != 0, superslab->purge_at != 0) << "what is dirty waits for its purge";
       dirty_slabs += static_cast<size_t>(__builtin_popcount(superslab->dirty_slabs));
@@ -240,10 +241,15 @@ class Model {
   }
 
   void TakeSpan(size_t superslabs, size_t alignment, uint64_t key) {
-    bool zeroed = false;
-    struct superslab *const span = page_arena_take_span(superslabs, alignment, &zeroed);
+    struct superslab *const span = page_arena_take_span(superslabs, alignment);
     ASSERT_NE(nullptr, span);
     ASSERT_EQ(0u, span->address % alignment);
+    const bool zeroed = random_.OneIn(2);
+    if (zeroed) {
+      const size_t offset = random_.Below(16) * HAK_CACHE_LINE;
+      page_arena_zero_span(span, offset,
+                           superslabs * HAK_SUPERSLAB_BYTES - random_.Below(HAK_SUPERSLAB_BYTES) - offset);
+    }
     Enter({nullptr, span, span->address, superslabs * kSlabs, 0, key}, zeroed);
   }
 
@@ -328,7 +334,6 @@ FRESH_TEST(PageArenaTest, LikeTheModelWhereAddressSpaceIsLimited) {
   os_fake_set_limit(size_t{1} << 34);
   Model model(seed);
   ASSERT_NO_FATAL_FAILURE(RunModel(&model));
-  EXPECT_TRUE(registry.limited);
   EXPECT_LE(span_mapped_superslabs(), model.failures()) << "nothing is in use, and everything was purged";
 }
 
@@ -369,12 +374,71 @@ FRESH_TEST(PageArenaTest, FreshMemoryIsKnownToBeZeroAndUsedMemoryIsNot) {
   EXPECT_TRUE(zeroed) << "what was purged is zero again, and its neighbour has never been used";
   page_arena_give_run(run);
 
-  struct superslab *const span = page_arena_take_span(2, 0, &zeroed);
-  EXPECT_FALSE(zeroed) << "its first superslab has dirty slabs";
+  struct superslab *const span = page_arena_take_span(2, 0);
+  EXPECT_NE(kAllSlabs, span->zero_slabs) << "its first superslab has dirty slabs";
+  EXPECT_EQ(kAllSlabs, span_next(span)->zero_slabs);
   page_arena_give_span(span);
   page_arena_purge_all();
-  EXPECT_EQ(span, page_arena_take_span(2, 0, &zeroed));
-  EXPECT_TRUE(zeroed);
+  EXPECT_EQ(span, page_arena_take_span(2, 0));
+  EXPECT_EQ(kAllSlabs, span->zero_slabs);
+  EXPECT_EQ(kAllSlabs, span_next(span)->zero_slabs);
+}
+
+// Only what a program asks for is made zero by writing: a superslab that is known to be zero is not touched, and what lies
+// behind the bytes asked for is purged.
+FRESH_TEST(PageArenaTest, ZeroesOfASpan) {
+  ASSERT_TRUE(page_arena_initialize());
+  struct superslab *span = page_arena_take_span(1, 0);
+  memset(reinterpret_cast<void *>(span->address), 0xAA, HAK_SUPERSLAB_BYTES);
+  page_arena_give_span(span);
+  span = page_arena_take_span(3, 0);
+  char *const memory = reinterpret_cast<char *>(span->address);
+  // Not what the records say, so that it shows whether it is written to.
+  memory[HAK_SUPERSLAB_BYTES + 5] = 77;
+  page_arena_zero_span(span, 64, 3 * HAK_SUPERSLAB_BYTES - 64);
+  EXPECT_EQ(hak_test::kNone, hak_test::FirstNonZero(memory, HAK_SUPERSLAB_BYTES));
+  EXPECT_EQ(77, memory[HAK_SUPERSLAB_BYTES + 5]);
+  EXPECT_EQ(0u, os_fake_purged_bytes());
+  page_arena_give_span(span);
+  page_arena_purge_all();
+
+  span = page_arena_take_span(1, 0);
+  memset(memory, 0xAA, HAK_SUPERSLAB_BYTES);
+  page_arena_give_span(span);
+  span = page_arena_take_span(1, 0);
+  const size_t purged = os_fake_purged_bytes();
+  page_arena_zero_span(span, 0, 100);
+  EXPECT_GE(os_fake_purged_bytes() - purged, HAK_SUPERSLAB_BYTES - 2 * HAK_SLAB_BYTES);
+  EXPECT_EQ(hak_test::kNone, hak_test::FirstNonZero(memory, HAK_SUPERSLAB_BYTES));
+  // Where the kernel refuses, writing has to do.
+  page_arena_give_span(span);
+  span = page_arena_take_span(1, 0);
+  memset(memory, 0xAA, HAK_SUPERSLAB_BYTES);
+  os_fake_fail(OS_FAKE_PURGE, 0, 1);
+  page_arena_zero_span(span, 0, 100);
+  EXPECT_EQ(hak_test::kNone, hak_test::FirstNonZero(memory, HAK_SUPERSLAB_BYTES));
+}
+
+// So much memory does not wait for its purge. Where the kernel refuses, it does.
+FRESH_TEST(PageArenaTest, LongSpansArePurgedAtOnce) {
+  options.purge_delay_ms = 3600000;
+  ASSERT_TRUE(page_arena_initialize());
+  const size_t bytes = 16 * HAK_SUPERSLAB_BYTES;
+  struct superslab *const span = page_arena_take_span(16, 0);
+  memset(reinterpret_cast<void *>(span->address), 0xAA, bytes);
+  page_arena_give_span(span);
+  EXPECT_EQ(0u, purge_dirty_bytes());
+  EXPECT_EQ(bytes, os_fake_purged_bytes());
+  EXPECT_EQ(bytes, purge_total_bytes());
+  EXPECT_EQ(span, page_arena_take_span(16, 0));
+  EXPECT_EQ(kAllSlabs, span_next(span)->zero_slabs);
+  os_fake_fail(OS_FAKE_PURGE, 0, 1);
+  page_arena_give_span(span);
+  EXPECT_EQ(bytes, purge_dirty_bytes());
+  EXPECT_EQ(span, page_arena_take_span(15, 0));
+  EXPECT_EQ(0u, span->zero_slabs);
+  page_arena_give_span(span);
+  EXPECT_EQ(bytes, purge_dirty_bytes()) << "shorter ones do wait";
 }
 
 // Refused purges leave memory that is neither dirty nor zero.
@@ -414,7 +478,7 @@ FRESH_TEST(PageArenaTest, WithoutMemoryThereIsNothing) {
   bool zeroed;
   os_fake_fail(OS_FAKE_MAP_AT, 0, SIZE_MAX);
   EXPECT_EQ(nullptr, page_arena_take_run(1, 1, &zeroed));
-  EXPECT_EQ(nullptr, page_arena_take_span(3, 0, &zeroed));
+  EXPECT_EQ(nullptr, page_arena_take_span(3, 0));
   os_fake_reset();
   struct slab *const run = page_arena_take_run(1, 1, &zeroed);
   ASSERT_NE(nullptr, run);
@@ -431,7 +495,7 @@ FRESH_TEST(PageArenaTest, WithoutMemoryThereIsNothing) {
 FRESH_TEST(PageArenaTest, WithoutSlabRecordsTheSuperslabStaysFree) {
   ASSERT_TRUE(page_arena_initialize());
   bool zeroed;
-  struct superslab *const span = page_arena_take_span(2, 0, &zeroed);
+  struct superslab *const span = page_arena_take_span(2, 0);
   ASSERT_NE(nullptr, span);
   page_arena_give_span(span);
   os_fake_fail(OS_FAKE_MAP, 0, SIZE_MAX);
@@ -439,7 +503,7 @@ FRESH_TEST(PageArenaTest, WithoutSlabRecordsTheSuperslabStaysFree) {
   }
   EXPECT_EQ(nullptr, page_arena_take_run(1, 1, &zeroed));
   EXPECT_EQ(SUPERSLAB_FREE, span->state);
-  EXPECT_EQ(span, page_arena_take_span(2, 0, &zeroed));
+  EXPECT_EQ(span, page_arena_take_span(2, 0));
   page_arena_give_span(span);
   page_arena_purge_all();
   os_fake_reset();
@@ -456,12 +520,12 @@ FRESH_TEST(PageArenaTest, WhatWaitsForItsPurgeMakesRoom) {
   ASSERT_TRUE(page_arena_initialize());
   bool zeroed;
   std::vector<struct superslab *> spans;
-  while (struct superslab *const span = page_arena_take_span(5, 0, &zeroed)) spans.push_back(span);
+  while (struct superslab *const span = page_arena_take_span(5, 0)) spans.push_back(span);
   ASSERT_GT(spans.size(), 8u);
-  ASSERT_EQ(nullptr, page_arena_take_span(20, 0, &zeroed));
+  ASSERT_EQ(nullptr, page_arena_take_span(20, 0));
   // Every other one: together enough, but nowhere in a row.
   for (size_t i = 0; i < spans.size(); i += 2) page_arena_give_span(spans[i]);
-  struct superslab *const large = page_arena_take_span(20, 0, &zeroed);
+  struct superslab *const large = page_arena_take_span(20, 0);
   ASSERT_NE(nullptr, large);
   Stamp(large->address, 20 * kSlabs, 5);
   ExpectStamp(large->address, 20 * kSlabs, 5);
@@ -515,10 +579,11 @@ FRESH_TEST(PageArenaTest, ThreadsDoNotMeet) {
         if (own.size() < 20 && !random.OneIn(3)) {
           Own taken = {};
           if (random.OneIn(20)) {
-            taken.span = page_arena_take_span(random.Between(1, 2), 0, &zeroed);
+            taken.span = page_arena_take_span(random.Between(1, 2), 0);
             ASSERT_NE(nullptr, taken.span);
             taken.address = taken.span->address;
             taken.slabs = taken.span->span_superslabs * kSlabs;
+            zeroed = taken.span->span_superslabs == 1 && taken.span->zero_slabs == kAllSlabs;
           } else {
             taken.run = page_arena_take_run(1 + static_cast<unsigned>(random.Below(12)), 0, &zeroed);
             ASSERT_NE(nullptr, taken.run);

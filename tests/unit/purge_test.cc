@@ -140,10 +140,10 @@ TEST_F(PurgeTest, TrimGivesBackAtOnce) {
   EXPECT_EQ(0, hak_trim(0));
 }
 
-// Memory that is used again within the delay costs no system call, whatever the size.
+// Memory that is used again within the delay costs no system call, up to 32 MiB: from there on it is given back at once.
 TEST_F(PurgeTest, ReuseCostsNoSystemCalls) {
   for (size_t size : {size_t{100}, size_t{32768}, size_t{32769}, 64 * kKiB, 64 * kKiB + 1, 300 * kKiB, kMiB, kMiB + 1,
-                      2 * kMiB, 2 * kMiB + 1, 5 * kMiB, 40 * kMiB}) {
+                      2 * kMiB, 2 * kMiB + 1, 5 * kMiB, 30 * kMiB}) {
     SCOPED_TRACE("blocks of " + std::to_string(size));
     Free(Allocate(4, size));
     const size_t calls = os_fake_calls(OS_FAKE_ALL);

@@ -357,6 +357,24 @@ FRESH_TEST(SpanTest, ForeignMemoryStopsExtension) {
   EXPECT_EQ(std::string(4096, 0x5A), std::string(page, 4096));
 }
 
+// A reservation of somebody's of many GiB is passed over in few calls, and what lies behind it is used.
+FRESH_TEST(SpanTest, MuchForeignMemoryCostsFewCalls) {
+  ASSERT_TRUE(registry_initialize());
+  void *const address = reinterpret_cast<void *>(AddressOf(3));
+  const size_t bytes = 10000 * kSuperslab;
+  ASSERT_EQ(address,
+            mmap(address, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(i, NumberOf(span_take(1, kSuperslab)));
+  struct superslab *const span = span_take(1, kSuperslab);
+  ASSERT_NE(nullptr, span);
+  EXPECT_GE(NumberOf(span), 10003u);
+  EXPECT_LE(os_fake_calls(OS_FAKE_MAP_AT), 40u);
+  // Whole and the last one: when nothing is left, it is looked for again where something was in the way.
+  EXPECT_EQ(0, munmap(address, bytes));
+  EXPECT_EQ(nullptr, span_take(registry.superslab_count, kSuperslab));
+  EXPECT_EQ(3u, NumberOf(span_take(1, kSuperslab)));
+}
+
 // A system that maps nowhere where it is asked to: there is an answer, and soon.
 FRESH_TEST(SpanTest, EverythingIsOccupied) {
   ASSERT_TRUE(registry_initialize());

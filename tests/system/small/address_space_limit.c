@@ -89,9 +89,12 @@ static void *exhaust_in_thread(void *number) {
   size_t total = 0;
   int waited = pthread_barrier_wait(&begin);
   CHECK(waited == 0 || waited == PTHREAD_BARRIER_SERIAL_THREAD);
-  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
-    total += exhaust(METHOD_MALLOC, sizes[(i + (size_t)number) % (sizeof sizes / sizeof sizes[0])]);
-  // Threads share what there is, in no particular way; but none may be left with nothing at all the time.
+  // Threads share what there is, in no particular way; one that got nothing waits for the others.
+  for (int round = 0; total == 0 && round < 1000; round++) {
+    if (round > 0) usleep(1000);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+      total += exhaust(METHOD_MALLOC, sizes[(i + (size_t)number) % (sizeof sizes / sizeof sizes[0])]);
+  }
   CHECK(total > 0);
   return NULL;
 }
