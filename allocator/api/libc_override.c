@@ -54,13 +54,12 @@ HAK_PUBLIC struct mallinfo2 mallinfo2(void) {
   struct hak_statistics all;
   hak_get_statistics(&all, sizeof all);
   struct mallinfo2 info = {0};
-  info.arena = all.slab_bytes;
-  info.ordblks = 0;
-  for (unsigned i = 0; i < all.classes; i++) info.ordblks += all.by_class[i].blocks_free;
-  info.hblks = all.large_live_blocks;
-  info.hblkhd = all.large_bytes;
+  // As in glibc arena is uordblks + fordblks. Nothing lies in mappings of its own.
+  info.arena = all.committed_bytes;
   info.uordblks = all.live_bytes;
-  info.fordblks = all.cached_bytes + all.free_bytes + all.dirty_bytes;
+  info.fordblks = all.committed_bytes - all.live_bytes;
+  for (unsigned i = 0; i < all.classes; i++)
+    info.ordblks += all.by_class[i].blocks_free + all.by_class[i].blocks_cached;
   info.keepcost = all.dirty_bytes;
   return info;
 }
@@ -81,11 +80,10 @@ HAK_PUBLIC struct mallinfo mallinfo(void) {
   return info;
 }
 
-// Nothing that mallopt can set exists here; 0 says so.
+// What glibc's mallopt can set does not exist here. Its parameters are accepted, because programs take 0 for a failure.
 HAK_PUBLIC int mallopt(int parameter, int value) {
-  (void)parameter;
   (void)value;
-  return 0;
+  return parameter == M_MXFAST || (parameter <= M_TRIM_THRESHOLD && parameter >= M_ARENA_MAX);
 }
 
 HAK_PUBLIC void malloc_stats(void) { (void)hak_statistics_print(2); }

@@ -137,7 +137,8 @@ HAK_PUBLIC int hak_trim(size_t keep) {
   shared_pool_drain();
   struct page_arena_statistics arena;
   page_arena_read_statistics(&arena);
-  size_t purged = arena.dirty_bytes > keep ? page_arena_purge_all() : 0;
+  bool limited = os_address_space_limit() != SIZE_MAX;
+  size_t purged = limited || arena.dirty_bytes > keep ? page_arena_purge_all() : 0;
   os_error_set(error);
   return purged > 0;
 }

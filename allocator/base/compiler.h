@@ -29,7 +29,11 @@
 #define HAK_STATIC_ASSERT _Static_assert
 #endif
 
+#ifdef HAK_WEAK_PUBLIC
+#define HAK_PUBLIC __attribute__((visibility("default"), weak))
+#else
 #define HAK_PUBLIC __attribute__((visibility("default")))
+#endif
 #define HAK_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define HAK_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 #define HAK_INLINE static inline __attribute__((always_inline, unused))

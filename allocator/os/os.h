@@ -69,7 +69,8 @@ HAK_INTERNAL void os_wake(uint32_t *word);
 // False if the process is out of thread keys: threads must not keep anything then.
 HAK_INTERNAL bool os_thread_hook_create(void (*at_exit)(void *value));
 HAK_INTERNAL bool os_thread_hook_arm(void *value);
-// Registers the three handlers of pthread_atfork. False if it cannot.
+// Registers three handlers as pthread_atfork does, once per process; they are called where a process with several threads
+// forks. False if it cannot.
 HAK_INTERNAL bool os_fork_hooks(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 HAK_END_DECLARATIONS

@@ -55,9 +55,15 @@ bool os_memory_release(void *address, size_t bytes) {
   return munmap(address, bytes) == 0;
 }
 
-// Where the kernel refuses, it may have unmapped the destination already (before 6.17 it does).
-static void copy_to_unmapped(void *from, void *to, size_t bytes) {
+// Where the kernel refuses, it may have unmapped the destination already (before 6.17 it does, unless it is out of
+// mappings).
+static void copy_instead(void *from, void *to, size_t bytes) {
+  unsigned char residence[HAK_SUPERSLAB_BYTES / 4096];
   count_call();
+  if (mincore(to, bytes, residence) == 0) {
+    memcpy(to, from, bytes);
+    return;
+  }
   if (mmap(to, bytes, PROT_READ | PROT_WRITE, map_flags | MAP_FIXED, -1, 0) != to) {
     static const char message[] = "hakmem: realloc: the system unmapped memory and does not map it again\n";
     (void)!write(STDERR_FILENO, message, sizeof message - 1);
@@ -68,13 +74,19 @@ static void copy_to_unmapped(void *from, void *to, size_t bytes) {
 
 // Piece by piece, because the kernel refuses to move what lies in more than one of its mappings.
 void os_memory_move(void *from, void *to, size_t bytes) {
+  bool limited = os_address_space_limit() != SIZE_MAX;
   for (size_t done = 0; done < bytes; done += HAK_SUPERSLAB_BYTES) {
     size_t piece = bytes - done < HAK_SUPERSLAB_BYTES ? bytes - done : HAK_SUPERSLAB_BYTES;
     char *source = (char *)from + done;
     char *target = (char *)to + done;
+    // Under a limit somebody else might take what mremap unmaps first.
+    if (limited) {
+      memcpy(target, source, piece);
+      continue;
+    }
     count_call();
     void *moved = mremap(source, piece, piece, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, target);
-    if (moved != target) copy_to_unmapped(source, target, piece);
+    if (moved != target) copy_instead(source, target, piece);
   }
 }
 

@@ -78,6 +78,42 @@ bool os_thread_hook_create(void (*at_exit)(void *value)) {
 
 bool os_thread_hook_arm(void *value) { return thread_key_exists && pthread_setspecific(thread_key, value) == 0; }
 
+// fork locks stdio's list of files after the handlers have run. A thread that holds this lock may be waiting for one that
+// allocates; so the handlers take it before they stop allocation.
+__attribute__((weak)) void _IO_list_lock(void);
+__attribute__((weak)) void _IO_list_unlock(void);
+__attribute__((weak)) void _IO_list_resetlock(void);
+// Not zero while the process has one thread. Then a signal handler may fork while that thread holds any lock: nobody else
+// can be in its way, and it goes on in both processes.
+extern char __libc_single_threaded __attribute__((weak));
+
+static void (*fork_prepare_hook)(void);
+static void (*fork_parent_hook)(void);
+static void (*fork_child_hook)(void);
+static bool fork_alone;
+
+static void before_fork(void) {
+  fork_alone = &__libc_single_threaded != NULL && __libc_single_threaded != 0;
+  if (fork_alone) return;
+  if (_IO_list_lock != NULL) _IO_list_lock();
+  fork_prepare_hook();
+}
+
+static void after_fork_in_parent(void) {
+  if (fork_alone) return;
+  fork_parent_hook();
+  if (_IO_list_unlock != NULL) _IO_list_unlock();
+}
+
+static void after_fork_in_child(void) {
+  if (fork_alone) return;
+  fork_child_hook();
+  if (_IO_list_resetlock != NULL) _IO_list_resetlock();
+}
+
 bool os_fork_hooks(void (*prepare)(void), void (*parent)(void), void (*child)(void)) {
-  return pthread_atfork(prepare, parent, child) == 0;
+  fork_prepare_hook = prepare;
+  fork_parent_hook = parent;
+  fork_child_hook = child;
+  return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }

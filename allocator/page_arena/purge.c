@@ -84,6 +84,7 @@ size_t purge_due(uint64_t now, size_t limit) {
     purge_dequeue(superslab);
     bytes += purge_superslab(superslab);
   }
+  if (limit == SIZE_MAX) bytes += span_unmap_clean();
   total_bytes += bytes;
   return bytes;
 }

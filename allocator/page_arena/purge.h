@@ -12,7 +12,8 @@ HAK_BEGIN_DECLARATIONS
 // Notes that a superslab has dirty slabs, from now on. It is purged options.purge_delay_ms later.
 HAK_INTERNAL void purge_enqueue(struct superslab *superslab, uint64_t now);
 HAK_INTERNAL void purge_dequeue(struct superslab *superslab);
-// Purges superslabs whose time has come, at most limit of them; a limit of SIZE_MAX purges all, due or not.
+// Purges superslabs whose time has come, at most limit of them; a limit of SIZE_MAX purges all, due or not,
+// and where address space is limited gives the addresses of all that is free back.
 // Returns the bytes given back.
 HAK_INTERNAL size_t purge_due(uint64_t now, size_t limit);
 // When the next superslab is due, UINT64_MAX if none is. May be read without the lock.

@@ -12,6 +12,7 @@
 #include "allocator/page_arena/registry.h"
 
 static size_t mapped_count;
+static size_t mapped_end;   // none is mapped from this number on
 static size_t lowest_free;  // no superslab below this number is free
 static bool passed_over;    // some are taken that are not ours
 
@@ -46,6 +47,7 @@ static enum os_map_result find_occupied(size_t number, size_t count, size_t *occ
     if (os_memory_release(address, HAK_SUPERSLAB_BYTES)) continue;
     bit_set(registry.mapped_superslabs, *occupied);
     mapped_count++;
+    if (mapped_end <= *occupied) mapped_end = *occupied + 1;
   }
   return OS_OCCUPIED;
 }
@@ -68,14 +70,41 @@ static enum os_map_result map_superslabs(size_t number, size_t count, size_t *oc
     if (options.thp) os_memory_advise_huge(address, bytes);
     mapped_count += end - i;
     for (; i < end; i++) bit_set(registry.mapped_superslabs, i);
+    if (mapped_end < end) mapped_end = end;
   }
   return OS_MAPPED;
 }
 
+static bool unmap_number(size_t number) {
+  if (!os_memory_release((void *)address_of_number(number), HAK_SUPERSLAB_BYTES)) return false;
+  bit_clear(registry.mapped_superslabs, number);
+  mapped_count--;
+  if (registry.superslabs[number] != NULL) registry.superslabs[number]->zero_slabs = UINT32_MAX;
+  return true;
+}
+
+// Where address space is limited, what is mapped and free keeps others from it. Dirty superslabs are the purge queue's.
+static size_t unmap_clean(size_t number, size_t count) {
+  size_t bytes = 0;
+  if (os_address_space_limit() == SIZE_MAX) return 0;
+  for (size_t i = number; i < number + count; i++) {
+    const struct superslab *superslab = registry.superslabs[i];
+    if (!bit_get(registry.mapped_superslabs, i) || bit_get(registry.taken_superslabs, i)) continue;
+    if (superslab != NULL && superslab->dirty_slabs != 0) continue;
+    if (unmap_number(i)) bytes += HAK_SUPERSLAB_BYTES;
+  }
+  return bytes;
+}
+
+size_t span_unmap_clean(void) { return unmap_clean(0, mapped_end); }
+
 // Makes count superslabs from number on usable and marks them taken. Unless it succeeds, none is taken.
 static enum os_map_result claim(size_t number, size_t count, size_t *occupied) {
   enum os_map_result result = map_superslabs(number, count, occupied);
-  if (result != OS_MAPPED) return result;
+  if (result != OS_MAPPED) {
+    unmap_clean(number, count);
+    return result;
+  }
   for (size_t i = number; i < number + count; i++) {
     if (record_of_number(i) == NULL) return OS_NO_MEMORY;
   }
@@ -167,11 +196,7 @@ void span_give(struct superslab *first, size_t count) {
 }
 
 bool span_unmap(struct superslab *superslab) {
-  if (os_address_space_limit() == SIZE_MAX) return false;
-  if (!os_memory_release((void *)superslab->address, HAK_SUPERSLAB_BYTES)) return false;
-  bit_clear(registry.mapped_superslabs, number_of(superslab));
-  mapped_count--;
-  superslab->zero_slabs = UINT32_MAX;
+  if (os_address_space_limit() == SIZE_MAX || !unmap_number(number_of(superslab))) return false;
   superslab->dirty_slabs = 0;
   return true;
 }

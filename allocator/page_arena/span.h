@@ -19,6 +19,8 @@ HAK_INTERNAL void span_give(struct superslab *first, size_t count);
 // Gives the addresses of one free superslab back to the operating system, where address space is limited.
 // False if they stay.
 HAK_INTERNAL bool span_unmap(struct superslab *superslab);
+// The same for every free superslab that is not dirty. Returns their bytes.
+HAK_INTERNAL size_t span_unmap_clean(void);
 // The superslab after this one; it exists wherever a span goes on.
 HAK_INTERNAL struct superslab *span_next(const struct superslab *superslab);
 // Superslabs mapped now.

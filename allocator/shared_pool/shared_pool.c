@@ -42,11 +42,17 @@ static void partial_remove(struct pool_class *pool, struct slab *run) {
   if (run->next != NULL) run->next->previous = run->previous;
 }
 
+// Whether the class's slabs, if there are more than a few, are mostly free: each block outside may be all that keeps one.
+#define SPARSE_RUNS 4
+static bool is_sparse(const struct pool_class *pool, unsigned size_class) {
+  size_t few = SPARSE_RUNS * ((size_t)size_classes[size_class].run_slabs << HAK_SLAB_SHIFT);
+  return pool->blocks_outside < pool->blocks_carved / 4 && pool->slab_bytes > few;
+}
+
 // How many chains a class may keep. One with many blocks outside its slabs also fluctuates more: it may keep up to an eighth
-// of them in chains, up to four times as many chains as the option says. One whose slabs are mostly free keeps none, for
-// each block in a chain may be all that keeps a slab.
+// of them in chains, up to four times as many chains as the option says. One whose slabs are mostly free keeps none.
 static uint32_t chain_limit(const struct pool_class *pool, unsigned size_class) {
-  if (pool->blocks_outside < pool->blocks_carved / 4) return 0;
+  if (is_sparse(pool, size_class)) return 0;
   size_t eighth = pool->blocks_outside / 8 / shared_pool_chain_blocks(size_class);
   uint32_t least = options.pool_chains;
   uint32_t most = least * 4 < HAK_POOL_CHAINS_MAX ? least * 4 : HAK_POOL_CHAINS_MAX;
@@ -129,7 +135,7 @@ static void sort_back(struct pool_class *pool, struct chain chain) {
   }
 }
 
-void shared_pool_give(unsigned size_class, struct chain chain) {
+bool shared_pool_give(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
   lock_acquire(&pool->lock);
   uint32_t limit = chain_limit(pool, size_class);
@@ -140,8 +146,10 @@ void shared_pool_give(unsigned size_class, struct chain chain) {
     // The limit falls while the class shrinks.
     if (pool->chain_count > limit) sort_back(pool, pool->chains[--pool->chain_count]);
   }
+  bool sparse = is_sparse(pool, size_class);
   lock_release(&pool->lock);
   page_arena_tick();
+  return sparse;
 }
 
 void shared_pool_sort_back(unsigned size_class, struct chain chain) {

@@ -7,6 +7,8 @@
 #ifndef ALLOCATOR_SHARED_POOL_SHARED_POOL_H_
 #define ALLOCATOR_SHARED_POOL_SHARED_POOL_H_
 
+#include <stdbool.h>
+
 #include "allocator/base/block.h"
 
 struct shared_pool_statistics {
@@ -24,8 +26,9 @@ HAK_INTERNAL uint32_t shared_pool_chain_blocks(unsigned size_class);
 HAK_INTERNAL struct chain shared_pool_take(unsigned size_class, uint32_t wanted);
 // Exactly one block, for threads that keep no cache. NULL if there is no memory.
 HAK_INTERNAL struct block *shared_pool_take_block(unsigned size_class);
-// Takes a chain over.
-HAK_INTERNAL void shared_pool_give(unsigned size_class, struct chain chain);
+// Takes a chain over. True if the class's slabs are mostly free: then each block that the caller still keeps may be all that
+// keeps a slab, and should be given too.
+HAK_INTERNAL bool shared_pool_give(unsigned size_class, struct chain chain);
 // Takes a chain over and sorts its blocks back into their slabs at once.
 HAK_INTERNAL void shared_pool_sort_back(unsigned size_class, struct chain chain);
 // Sorts every chain back. Slabs that become empty go back to the page arena.

@@ -28,12 +28,19 @@ static void moving_end(struct thread_record *record) {
 }
 
 // The list of a class as a chain; the list is empty afterwards and has its full room.
-static struct chain take_list(struct thread_cache *cache, unsigned size_class) {
-  uint32_t full = shared_pool_chain_blocks(size_class);
+static struct chain take_list(struct thread_record *record, unsigned size_class) {
+  struct thread_cache *cache = record->cache;
+  uint32_t full = record->full[size_class];
   struct chain chain = {cache->heads[size_class], full - (uint32_t)cache->rooms[size_class]};
   cache->heads[size_class] = NULL;
   cache->rooms[size_class] = (int32_t)full;
   return chain;
+}
+
+// How many blocks an empty list may take, from now on.
+static void set_full(struct thread_record *record, unsigned size_class, uint32_t full) {
+  record->full[size_class] = (uint16_t)full;
+  record->cache->rooms[size_class] = (int32_t)full;
 }
 
 static uint32_t first_refill(unsigned size_class) {
@@ -58,7 +65,7 @@ static bool attach(void) {
     return false;
   }
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
-    thread_cache.rooms[size_class] = (int32_t)shared_pool_chain_blocks(size_class);
+    set_full(record, size_class, shared_pool_chain_blocks(size_class));
     record->wanted[size_class] = (uint16_t)first_refill(size_class);
   }
   thread_cache.record = record;
@@ -87,8 +94,9 @@ HAK_COLD struct block *thread_cache_refill(unsigned size_class) {
   struct thread_record *record = thread_cache.record;
   moving_begin(record);
   struct chain chain = next_chain(record, size_class);
+  set_full(record, size_class, shared_pool_chain_blocks(size_class));
   thread_cache.heads[size_class] = chain.head;
-  thread_cache.rooms[size_class] = (int32_t)(shared_pool_chain_blocks(size_class) - chain.count);
+  thread_cache.rooms[size_class] -= (int32_t)chain.count;
   moving_end(record);
   return thread_cache_pop(size_class);
 }
@@ -97,28 +105,41 @@ HAK_COLD void thread_cache_no_room(unsigned size_class) {
   if (thread_cache.rooms[size_class] < 0) thread_cache.rooms[size_class] = 0;
 }
 
+// Where a class's slabs are mostly free, a thread keeps no more blocks of it than these in its list, and in its spare chain.
+#define SPARSE_LIST 4
+
+// The full list becomes the spare chain, and a spare chain that is there goes to the pool.
+static void flush_list(struct thread_record *record, unsigned size_class) {
+  moving_begin(record);
+  struct chain spare = record->spare[size_class];
+  record->spare[size_class] = take_list(record, size_class);
+  if (spare.count > 0 && shared_pool_give(size_class, spare)) {
+    struct chain listed = record->spare[size_class];
+    record->spare[size_class] = (struct chain){NULL, 0};
+    shared_pool_sort_back(size_class, listed);
+    uint32_t full = shared_pool_chain_blocks(size_class);
+    set_full(record, size_class, full < SPARSE_LIST ? full : SPARSE_LIST);
+  }
+  moving_end(record);
+}
+
 HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block) {
   if (!attach()) {
     *block_header(block) = block_header_listed(size_class);
     shared_pool_sort_back(size_class, (struct chain){block, 1});
     return;
   }
-  struct thread_record *record = thread_cache.record;
-  if (thread_cache.rooms[size_class] == 0) {
-    moving_begin(record);
-    struct chain spare = record->spare[size_class];
-    record->spare[size_class] = take_list(&thread_cache, size_class);
-    if (spare.count > 0) shared_pool_give(size_class, spare);
-    moving_end(record);
-  }
+  if (thread_cache.rooms[size_class] == 0) flush_list(thread_cache.record, size_class);
   thread_cache_push(size_class, block);
 }
+
+static void give_chain(unsigned size_class, struct chain chain) { (void)shared_pool_give(size_class, chain); }
 
 // Gives all blocks of a cache away; the lists are empty afterwards and have their full room.
 static void give_all(struct thread_record *record, void (*give)(unsigned size_class, struct chain chain)) {
   moving_begin(record);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
-    struct chain listed = take_list(record->cache, size_class);
+    struct chain listed = take_list(record, size_class);
     struct chain spare = record->spare[size_class];
     record->spare[size_class] = (struct chain){NULL, 0};
     if (listed.count > 0) give(size_class, listed);
@@ -140,7 +161,7 @@ static void detach(void *value) {
   struct thread_record *record = thread_cache.record;
   int error = os_error_get();
   thread_cache.state = THREAD_WITHOUT_CACHE;
-  give_all(record, shared_pool_give);
+  give_all(record, give_chain);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.rooms[size_class] = 0;
   thread_cache.record = NULL;
   thread_record_give(record);
@@ -152,7 +173,7 @@ void thread_cache_initialize(void) { (void)os_thread_hook_create(detach); }
 // Other threads' counts are read while they may change: a snapshot, and said to be one.
 HAK_NO_THREAD_SANITIZER static uint32_t read_count(unsigned size_class, const struct thread_record *record) {
   uint32_t room = (uint32_t)*(const volatile int32_t *)&record->cache->rooms[size_class];
-  uint32_t full = shared_pool_chain_blocks(size_class);
+  uint32_t full = *(const volatile uint16_t *)&record->full[size_class];
   uint32_t spare = *(const volatile uint32_t *)&record->spare[size_class].count;
   return (room <= full ? full - room : 0) + spare;
 }

@@ -12,7 +12,11 @@ LIBRARIES = {
 }
 
 # Tags of everything here: a sanitizer's own malloc and hakmem's exclude each other.
-TAGS = ["system"]
+TAGS = [
+    "system",
+    "no-asan",
+    "no-tsan",
+]
 
 def _options(flag, targets):
     """--flag NAME=PATH for a dictionary from names to targets."""

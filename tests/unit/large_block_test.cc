@@ -179,8 +179,7 @@ FRESH_TEST(LargeBlockTest, ImpossibleSizesAndAlignments) {
     Blocks blocks;
     char *const user = blocks.Allocate(size, 16, false, 1);
     ASSERT_NE(nullptr, user);
-    for (const size_t too_much :
-         {SIZE_MAX, SIZE_MAX - 5000, SIZE_MAX / 2, HAK_WINDOW_MAX_BYTES, HAK_WINDOW_MAX_BYTES + 1}) {
+    for (const size_t too_much : {SIZE_MAX, SIZE_MAX - 5000, SIZE_MAX / 2, HAK_WINDOW_MAX_BYTES + 1}) {
       EXPECT_EQ(nullptr, blocks.Resize(user, too_much, 2)) << too_much;
     }
     blocks.FreeEverything();

@@ -518,7 +518,6 @@ FRESH_TEST(PageArenaTest, WhatWaitsForItsPurgeMakesRoom) {
   os_fake_set_limit(size_t{128} << 20);
   options.purge_delay_ms = 3600000;
   ASSERT_TRUE(page_arena_initialize());
-  bool zeroed;
   std::vector<struct superslab *> spans;
   while (struct superslab *const span = page_arena_take_span(5, 0)) spans.push_back(span);
   ASSERT_GT(spans.size(), 8u);

@@ -208,7 +208,7 @@ FRESH_TEST(PurgeQueueTest, FreeSuperslabsOfALimitedProcessAreUnmapped) {
   span_give(s[0], 1);
   s[2]->state = SUPERSLAB_FREE;
   span_give(s[2], 1);
-  os_fake_fail(OS_FAKE_RELEASE, 1, 1);  // the second one that is free must be purged instead
+  os_fake_fail(OS_FAKE_RELEASE, 1, 2);  // the second one that is free must be purged instead
   EXPECT_EQ(3 * 16 * HAK_SLAB_BYTES, purge_due(kNever, SIZE_MAX));
   EXPECT_EQ(mapped - HAK_SUPERSLAB_BYTES, os_fake_mapped_bytes());
   EXPECT_EQ(2 * 16 * HAK_SLAB_BYTES, os_fake_purged_bytes());

@@ -387,8 +387,11 @@ FRESH_TEST(SharedPoolTest, ThreadsExchangeBlocks) {
           for (struct block *block : given) {
             for (int i = 0; i < 15; ++i) ASSERT_EQ(thread, static_cast<unsigned char *>(user_of_block(block))[i]);
           }
-          random.OneIn(3) ? shared_pool_sort_back(size_class, ChainOf(given))
-                          : shared_pool_give(size_class, ChainOf(given));
+          if (random.OneIn(3)) {
+            shared_pool_sort_back(size_class, ChainOf(given));
+          } else {
+            shared_pool_give(size_class, ChainOf(given));
+          }
         }
         if (random.OneIn(500)) shared_pool_drain();
       }

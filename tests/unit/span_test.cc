@@ -418,6 +418,30 @@ FRESH_TEST(SpanTest, AddressesAreGivenBackWhereTheyAreLimited) {
   EXPECT_EQ(span, span_take(3, kSuperslab));
 }
 
+// A call that fails under a limit leaves nothing mapped, and what is free and clean can be unmapped for others.
+FRESH_TEST(SpanTest, FreeAddressesAreNotHeldUnderALimit) {
+  ASSERT_TRUE(registry_initialize());
+  struct superslab *const first = span_take(1, kSuperslab), *const second = span_take(1, kSuperslab);
+  ASSERT_NE(nullptr, second);
+  span_give(first, 1);
+  EXPECT_EQ(0u, span_unmap_clean()) << "without a limit";
+  os_fake_set_limit(os_fake_mapped_bytes() + 4 * kSuperslab);
+  const size_t mapped = os_fake_mapped_bytes();
+  // Its first superslab is mapped already; the others are not to be had together.
+  span_give(second, 1);
+  EXPECT_EQ(nullptr, span_take(100, kSuperslab));
+  EXPECT_LE(os_fake_mapped_bytes(), mapped);
+  struct superslab *const again = span_take(3, kSuperslab);
+  ASSERT_NE(nullptr, again);
+  span_give(again, 3);
+  span_next(again)->dirty_slabs = 1;
+  EXPECT_EQ(2 * kSuperslab, span_unmap_clean()) << "what is dirty is left to the purge queue";
+  EXPECT_EQ(1u, span_mapped_superslabs());
+  span_next(again)->dirty_slabs = 0;
+  EXPECT_EQ(kSuperslab, span_unmap_clean());
+  EXPECT_EQ(0u, os_fake_errors());
+}
+
 FRESH_TEST(SpanTest, AddressesStayWhereTheyAreNotLimited) {
   ASSERT_TRUE(registry_initialize());
   struct superslab *const span = span_take(1, kSuperslab);

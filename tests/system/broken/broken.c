@@ -12,20 +12,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REALLOC_WITHOUT_COPY 1  // realloc returns a block without the old contents
-#define SOME_CALLS_FAIL 2       // malloc returns NULL now and then
-#define FREE_LEAKS 3            // free does nothing
-#define NO_ERRNO 4              // malloc fails without ENOMEM
-#define CRASH_WHEN_FULL 5       // malloc writes to the block without looking whether there is one
-#define LOCK_AND_FORK 6         // a lock that fork copies while a thread holds it
-#define DEAD_AFTER_EXIT 7       // a thread cannot allocate after its key destructor ran
-#define NOT_BEFORE_MAIN 8       // cannot allocate before its own constructor ran
-#define NO_LIBC_NAMES 9         // __libc_malloc and its relatives are another allocator
-#define LARGE_TLS 10            // more static thread-local storage than is left when a program runs
-#define MORE_MEMORY 11          // takes a third more than was asked for
-#define NEW_RETURNS_NULL 12     // operator new does not throw
-#define LEAKS_IN_THREADS 13     // each thread leaves 16 KiB behind
-#define REALLOC_LOSES_END 14    // realloc of a larger block does not copy the old contents' last bytes
+#define REALLOC_WITHOUT_COPY 1    // realloc returns a block without the old contents
+#define SOME_CALLS_FAIL 2         // malloc returns NULL now and then
+#define FREE_LEAKS 3              // free does nothing
+#define NO_ERRNO 4                // malloc fails without ENOMEM
+#define CRASH_WHEN_FULL 5         // malloc writes to the block without looking whether there is one
+#define LOCK_AND_FORK 6           // a lock that fork copies while a thread holds it
+#define DEAD_AFTER_EXIT 7         // a thread cannot allocate after its key destructor ran
+#define NOT_BEFORE_MAIN 8         // cannot allocate before its own constructor ran
+#define NO_LIBC_NAMES 9           // __libc_malloc and its relatives are another allocator
+#define LARGE_TLS 10              // more static thread-local storage than is left when a program runs
+#define MORE_MEMORY 11            // takes a third more than was asked for
+#define NEW_RETURNS_NULL 12       // operator new does not throw
+#define LEAKS_IN_THREADS 13       // each thread leaves 16 KiB behind
+#define REALLOC_LOSES_END 14      // realloc of a larger block does not copy the old contents' last bytes
+#define LOCK_IN_FORK_HANDLERS 15  // fork waits for the lock that an allocation holds
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -90,6 +91,20 @@ void free(void *pointer) {
   pthread_mutex_lock(&lock);
   __libc_free(pointer);
   pthread_mutex_unlock(&lock);
+}
+
+#elif BREAK == LOCK_IN_FORK_HANDLERS
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void take(void) { pthread_mutex_lock(&lock); }
+static void give(void) { pthread_mutex_unlock(&lock); }
+__attribute__((constructor)) static void register_handlers(void) { pthread_atfork(take, give, give); }
+void *malloc(size_t size) {
+  take();
+  for (volatile int i = 0; i < 100; i++) {
+  }
+  void *block = __libc_malloc(size);
+  give();
+  return block;
 }
 
 #elif BREAK == DEAD_AFTER_EXIT || BREAK == LEAKS_IN_THREADS

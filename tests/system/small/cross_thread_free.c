@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// cross_thread_free here|there|stream MIB: allocates MIB of small blocks on one thread, frees them on another,
+// cross_thread_free here|shuffled|there|stream MIB: allocates MIB of small blocks on one thread, frees them on another,
 // trims, and checks that the process is then less than 16 MiB larger than it was.
 //   here    the main thread allocates, another one frees and waits while the main thread trims
+//   shuffled  the same, in random order: the last blocks of many slabs are among the last that are freed
 //   there   another thread allocates and ends, the main thread frees
 //   stream  one thread allocates while another frees, at most 32 MiB apart; the peak is checked too
 
@@ -42,6 +43,16 @@ static void *allocate_all(void *unused) {
     bytes += size;
   }
   return unused;
+}
+
+static void shuffle(void) {
+  uint64_t state = 13;
+  for (size_t i = blocks_count; i > 1; i--) {
+    size_t other = next_random(&state) % i;
+    struct block block = blocks[other];
+    blocks[other] = blocks[i - 1];
+    blocks[i - 1] = block;
+  }
 }
 
 static void free_all(void) {
@@ -92,7 +103,7 @@ static void stream(void) {
 
 int main(int argc, char **argv) {
   if (argc != 3) {
-    fprintf(stderr, "usage: %s here|there|stream MIB\n", argv[0]);
+    fprintf(stderr, "usage: %s here|shuffled|there|stream MIB\n", argv[0]);
     return 2;
   }
   bytes_wanted = strtoul(argv[2], NULL, 10) * MIB;
@@ -107,8 +118,9 @@ int main(int argc, char **argv) {
     malloc_trim(0);
   } else {
     blocks = map_array(array_bytes);
-    if (strcmp(argv[1], "here") == 0) {
+    if (strcmp(argv[1], "there") != 0) {
       allocate_all(NULL);
+      if (strcmp(argv[1], "shuffled") == 0) shuffle();
       peak = resident_bytes();
       CHECK(pthread_create(&thread, NULL, free_all_and_wait, NULL) == 0);
       while (sem_wait(&freed) != 0) CHECK(errno == EINTR);
@@ -130,7 +142,8 @@ int main(int argc, char **argv) {
   CHECK(after < before + 16 * MIB);
   // In the stream at most 33 batches of 1 MiB live at once; twice that, and what the allocator caches.
   if (strcmp(argv[1], "stream") == 0) CHECK(peak < before + 80 * MIB);
-  if (strcmp(argv[1], "here") == 0) CHECK(sem_post(&trimmed) == 0 && pthread_join(thread, NULL) == 0);
+  if (strcmp(argv[1], "here") == 0 || strcmp(argv[1], "shuffled") == 0)
+    CHECK(sem_post(&trimmed) == 0 && pthread_join(thread, NULL) == 0);
   puts("passed");
   return 0;
 }
