@@ -90,7 +90,7 @@ extern char __libc_single_threaded __attribute__((weak));
 static void (*fork_prepare_hook)(void);
 static void (*fork_parent_hook)(void);
 static void (*fork_child_hook)(void);
-static bool fork_alone;
+static HAK_THREAD_LOCAL bool fork_alone;
 
 static void before_fork(void) {
   fork_alone = &__libc_single_threaded != NULL && __libc_single_threaded != 0;
