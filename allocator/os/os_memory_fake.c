@@ -14,7 +14,7 @@
 #include "allocator/os/os.h"
 
 #define FAKE_RANGES 4096
-#define FAKE_KINDS 5
+#define FAKE_KINDS 6
 
 static struct lock fake_lock;
 static unsigned fail_kinds;
@@ -71,6 +71,8 @@ static bool call_fails(unsigned kind) {
     }
   }
   lock_release(&fake_lock);
+  // As the kernel's refusals do.
+  if (fails) errno = ENOMEM;
   return fails;
 }
 
@@ -161,6 +163,7 @@ void os_memory_move(void *from, void *to, size_t bytes) {
 void os_memory_advise_huge(void *address, size_t bytes) {
   (void)address;
   (void)bytes;
+  (void)call_fails(OS_FAKE_ADVISE);
 }
 
 size_t os_address_space_limit(void) { return fake_limit; }

@@ -19,8 +19,9 @@ enum os_fake_call {
   OS_FAKE_MAP_AT = 2,  // superslabs
   OS_FAKE_PURGE = 4,
   OS_FAKE_RELEASE = 8,
-  OS_FAKE_MOVE = 16,  // counted; it cannot fail
-  OS_FAKE_ALL = 31,
+  OS_FAKE_MOVE = 16,    // counted; it cannot fail
+  OS_FAKE_ADVISE = 32,  // so is this
+  OS_FAKE_ALL = 63,
 };
 
 // Lets calls calls of the kinds in the mask succeed and makes the next count ones fail (SIZE_MAX: all of them).

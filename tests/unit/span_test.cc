@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "allocator/base/options.h"
 #include "allocator/os/os_memory_fake.h"
 #include "allocator/page_arena/metadata.h"
 #include "allocator/page_arena/registry.h"
@@ -355,6 +356,15 @@ FRESH_TEST(SpanTest, ForeignMemoryStopsExtension) {
   EXPECT_TRUE(span_extend(span, 2, 1));
   EXPECT_FALSE(span_extend(span, 3, 1));
   EXPECT_EQ(std::string(4096, 0x5A), std::string(page, 4096));
+}
+
+FRESH_TEST(SpanTest, HugePagesAreAskedForWhereTheOptionSaysSo) {
+  ASSERT_TRUE(registry_initialize());
+  ASSERT_NE(nullptr, span_take(2, kSuperslab));
+  EXPECT_EQ(0u, os_fake_calls(OS_FAKE_ADVISE));
+  options.thp = 1;
+  ASSERT_NE(nullptr, span_take(2, kSuperslab));
+  EXPECT_EQ(1u, os_fake_calls(OS_FAKE_ADVISE));
 }
 
 // A reservation of somebody's of many GiB is passed over in few calls, and what lies behind it is used.
