@@ -28,7 +28,7 @@ static void *allocate(enum method method, size_t size) {
     case METHOD_MALLOC:
       return malloc(size);
     case METHOD_CALLOC:
-      return calloc(size / 16, 16);
+      return calloc((size + 15) / 16, 16);
     case METHOD_REALLOC: {
       void *small = malloc(size / 2);
       if (!small) return NULL;
