@@ -21,25 +21,33 @@
 #include "allocator/os/os_memory_linux.c"
 #endif
 #include "allocator/os/os_process_linux.c"
+#include "allocator/os/os_inspect_linux.c"
 #include "allocator/os/text.c"
+#include "allocator/os/misuse.c"
 
 #include "allocator/page_arena/metadata.c"
 #include "allocator/page_arena/registry.c"
+#include "allocator/page_arena/stack_depot.c"
+#include "allocator/page_arena/free_memory.c"
 #include "allocator/page_arena/span.c"
 #include "allocator/page_arena/purge.c"
 #include "allocator/page_arena/page_arena.c"
 #include "allocator/page_arena/large_block.c"
 
+#include "allocator/shared_pool/record_table.c"
 #include "allocator/shared_pool/slab_blocks.c"
 #include "allocator/shared_pool/shared_pool.c"
 
 #include "allocator/thread_cache/box.c"
+#include "allocator/thread_cache/quarantine.c"
 #include "allocator/thread_cache/thread_record.c"
 #include "allocator/thread_cache/thread_cache.c"
 
 #include "allocator/api/options_parse.c"
 #include "allocator/api/process_lifecycle.c"
+#include "allocator/api/box_api.c"
 #include "allocator/api/malloc_api.c"
+#include "allocator/api/check_heap.c"
 #include "allocator/api/aligned_api.c"
 #include "allocator/api/statistics.c"
 #include "allocator/api/build_info.c"

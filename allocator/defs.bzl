@@ -113,7 +113,7 @@ def allocator_layer(name, srcs, hdrs, deps = [], **kwargs):
         srcs = srcs,
         hdrs = hdrs,
         copts = _COPTS,
-        defines = _checks_level(None),
+        defines = _checks_level(None) + ["HAK_NO_TRACKING=1"],
         linkopts = ["-pthread"],
         linkstatic = 1,
         local_defines = ["_GNU_SOURCE=1"] + _BUILD_INFO,

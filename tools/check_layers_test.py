@@ -117,9 +117,9 @@ class SmallTrees(unittest.TestCase):
                                 "{ return getpid(); }\n"})
 
     def test_skip_that_is_not_listed(self):
-        self.expect('allocator/thread_cache/cache.c: layer thread_cache includes "allocator/page_arena/large_block.h" of '
+        self.expect('allocator/thread_cache/cache.c: layer thread_cache includes "allocator/page_arena/arena.h" of '
                     "layer page_arena, over a layer that lies between",
-                    self.added("thread_cache/cache.c", '#include "allocator/page_arena/large_block.h"'))
+                    self.added("thread_cache/cache.c", '#include "allocator/page_arena/arena.h"'))
         self.expect("allocator/thread_cache/cache.c: layer thread_cache refers to arena_take of layer page_arena, over a "
                     "layer that lies between",
                     {"thread_cache/cache.c": CLEAN["thread_cache/cache.c"] + "void *arena_take(void);\n"

@@ -11,7 +11,7 @@ import sys
 BEGIN = "<!-- options: begin -->\n"
 END = "<!-- options: end -->\n"
 OPTION = re.compile(
-    r'^HAK_OPTION\((\w+),\s*(\d+),\s*(\d+),\s*(\d+),\s*((?:"[^"]*"\s*)+)\)', re.MULTILINE)
+    r'^HAK_OPTION\(\s*(\w+),\s*(\d+),\s*(\d+),\s*(\d+),\s*((?:"[^"]*"\s*)+)\)', re.MULTILINE)
 
 
 def table(definitions):

@@ -14,8 +14,9 @@ static bool is_power_of_two(size_t number) { return number != 0 && (number & (nu
 // alignment is a power of two. Keeps errno, also where it returns NULL for want of memory.
 static void *allocate_aligned(size_t alignment, size_t size) {
   if (alignment <= HAK_ALIGNMENT && size <= HAK_SMALL_MAX) {
-    struct block *block = thread_cache_pop(size_class_of(size));
-    if (HAK_LIKELY(block != NULL)) return user_of_block(block);
+    size_t size_class = size_class_of(size);
+    struct block *block = thread_cache_pop(size_class);
+    if (HAK_LIKELY(block != NULL)) return hand_out(size_class, block, size, alignment);
   }
   if (!process_ready()) return NULL;
   int error = os_error_get();
@@ -27,10 +28,11 @@ static void *allocate_aligned(size_t alignment, size_t size) {
     size_class = size_class_of_aligned(size, alignment);
   }
   if (size_class == 0) {
-    user = allocate_large(size, alignment < HAK_ALIGNMENT ? HAK_ALIGNMENT : alignment, false);
+    user = allocate_large(size, alignment, false);
   } else {
     struct block *block = thread_cache_pop(size_class);
-    user = block != NULL ? user_of_block(block) : allocate_of_class(size_class);
+    user =
+        block != NULL ? hand_out(size_class, block, size, alignment) : allocate_of_class(size_class, size, alignment);
   }
   os_error_set(error);
   return user;

@@ -84,54 +84,71 @@ HAK_COLD static void *new_or_throw(size_t size, size_t alignment) {
   }
 }
 
-HAK_INLINE void *new_inline(size_t size) {
-  if (HAK_LIKELY(size <= HAK_SMALL_MAX)) {
-    struct block *block = thread_cache_pop(size_class_of(size));
-    if (HAK_LIKELY(block != NULL)) return user_of_block(block);
-  }
-  return new_or_throw(size, 0);
+// For the Box: which delete belongs to a block.
+HAK_INLINE void *of_family(void *user, enum box_family family) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_note_family(user, family);
+  return user;
 }
 
-HAK_PUBLIC void *_Znwm(size_t size) { return new_inline(size); }
-HAK_PUBLIC void *_Znam(size_t size) { return new_inline(size); }
-HAK_PUBLIC void *_ZnwmSt11align_val_t(size_t size, size_t alignment) { return new_or_throw(size, alignment); }
-HAK_PUBLIC void *_ZnamSt11align_val_t(size_t size, size_t alignment) { return new_or_throw(size, alignment); }
+HAK_INLINE void *new_inline(size_t size, enum box_family family) {
+  if (HAK_LIKELY(size <= HAK_SMALL_MAX)) {
+    size_t size_class = size_class_of(size);
+    struct block *block = thread_cache_pop(size_class);
+    if (HAK_LIKELY(block != NULL)) return of_family(hand_out(size_class, block, size, 0), family);
+  }
+  return of_family(new_or_throw(size, 0), family);
+}
 
-HAK_PUBLIC void _ZdlPv(void *pointer) { free_inline(pointer); }
-HAK_PUBLIC void _ZdaPv(void *pointer) { free_inline(pointer); }
-HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { hak_free_sized(pointer, size); }
-HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { hak_free_sized(pointer, size); }
+HAK_PUBLIC void *_Znwm(size_t size) { return new_inline(size, BOX_NEW); }
+HAK_PUBLIC void *_Znam(size_t size) { return new_inline(size, BOX_NEW_ARRAY); }
+HAK_PUBLIC void *_ZnwmSt11align_val_t(size_t size, size_t alignment) {
+  return of_family(new_or_throw(size, alignment), BOX_NEW);
+}
+HAK_PUBLIC void *_ZnamSt11align_val_t(size_t size, size_t alignment) {
+  return of_family(new_or_throw(size, alignment), BOX_NEW_ARRAY);
+}
+
+HAK_INLINE void delete_inline(void *pointer, size_t size, size_t alignment) {
+  struct box_call call = {"operator delete", BOX_NEW, true, size, alignment};
+  free_inline(pointer, &call);
+}
+
+HAK_INLINE void delete_array_inline(void *pointer, size_t size, size_t alignment) {
+  struct box_call call = {"operator delete[]", BOX_NEW_ARRAY, true, size, alignment};
+  free_inline(pointer, &call);
+}
+
+HAK_PUBLIC void _ZdlPv(void *pointer) { delete_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN); }
+HAK_PUBLIC void _ZdaPv(void *pointer) { delete_array_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN); }
+HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { delete_inline(pointer, size, BOX_UNKNOWN); }
+HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { delete_array_inline(pointer, size, BOX_UNKNOWN); }
 HAK_PUBLIC void _ZdlPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
   (void)nothrow;
-  hak_free(pointer);
+  delete_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN);
 }
 HAK_PUBLIC void _ZdaPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
   (void)nothrow;
-  hak_free(pointer);
+  delete_array_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN);
 }
 HAK_PUBLIC void _ZdlPvSt11align_val_t(void *pointer, size_t alignment) {
-  (void)alignment;
-  hak_free(pointer);
+  delete_inline(pointer, BOX_UNKNOWN, alignment);
 }
 HAK_PUBLIC void _ZdaPvSt11align_val_t(void *pointer, size_t alignment) {
-  (void)alignment;
-  hak_free(pointer);
+  delete_array_inline(pointer, BOX_UNKNOWN, alignment);
 }
 HAK_PUBLIC void _ZdlPvmSt11align_val_t(void *pointer, size_t size, size_t alignment) {
-  hak_free_aligned_sized(pointer, alignment, size);
+  delete_inline(pointer, size, alignment);
 }
 HAK_PUBLIC void _ZdaPvmSt11align_val_t(void *pointer, size_t size, size_t alignment) {
-  hak_free_aligned_sized(pointer, alignment, size);
+  delete_array_inline(pointer, size, alignment);
 }
 HAK_PUBLIC void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *pointer, size_t alignment, const void *nothrow) {
-  (void)alignment;
   (void)nothrow;
-  hak_free(pointer);
+  delete_inline(pointer, BOX_UNKNOWN, alignment);
 }
 HAK_PUBLIC void _ZdaPvSt11align_val_tRKSt9nothrow_t(void *pointer, size_t alignment, const void *nothrow) {
-  (void)alignment;
   (void)nothrow;
-  hak_free(pointer);
+  delete_array_inline(pointer, BOX_UNKNOWN, alignment);
 }
 
 #endif  // HAK_OVERRIDE_MALLOC

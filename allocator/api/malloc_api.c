@@ -17,22 +17,23 @@ static void *no_memory(void) {
 }
 
 void *allocate_large(size_t size, size_t alignment, bool zero) {
-  void *user = large_block_allocate(size, alignment, zero);
-  if (user == NULL && trim_for(size > alignment ? size : alignment)) user = large_block_allocate(size, alignment, zero);
+  size_t at_least = alignment < HAK_ALIGNMENT ? HAK_ALIGNMENT : alignment;
+  void *user = large_block_allocate(size, at_least, zero);
+  if (user == NULL && trim_for(size > alignment ? size : alignment)) user = large_block_allocate(size, at_least, zero);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && user != NULL) box_note_large_allocation(user, alignment);
   return user;
 }
 
-void *allocate_of_class(unsigned size_class) {
+void *allocate_of_class(unsigned size_class, size_t size, size_t alignment) {
   struct block *block = thread_cache_refill(size_class);
   if (block == NULL && trim_for(HAK_SLAB_BYTES)) block = thread_cache_refill(size_class);
-  return user_of_block(block);
+  return block == NULL ? NULL : hand_out(size_class, block, size, alignment);
 }
 
 HAK_COLD void *malloc_slowly(size_t size) {
   if (!process_ready()) return no_memory();
   int error = os_error_get();
-  void *user =
-      size > HAK_SMALL_MAX ? allocate_large(size, HAK_ALIGNMENT, false) : allocate_of_class(size_class_of(size));
+  void *user = size > HAK_SMALL_MAX ? allocate_large(size, 0, false) : allocate_of_class(size_class_of(size), size, 0);
   if (user == NULL) return no_memory();
   os_error_set(error);
   return user;
@@ -40,9 +41,9 @@ HAK_COLD void *malloc_slowly(size_t size) {
 
 static void free_class_slowly(unsigned size_class, void *user) {
   struct block *block = block_of_user(user);
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED && *block_header(block) != block_header_live(size_class)) {
-    bool is_free = *block_header(block) == block_header_free(size_class);
-    misuse_report(is_free ? MISUSE_DOUBLE_FREE : MISUSE_HEADER_OVERWRITTEN, "free", user);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED && block_header_get(block) != block_header_live(size_class)) {
+    bool is_free = block_header_get(block) == block_header_free(size_class);
+    misuse_report_pointer(is_free ? HAK_MISUSE_DOUBLE_FREE : HAK_MISUSE_UNDERFLOW, "free", user);
     return;
   }
   thread_cache_push_slowly(size_class, block);
@@ -56,42 +57,44 @@ HAK_COLD void free_slowly(void *user) {
   if (size_class != 0) {
     free_class_slowly(size_class, user);
   } else if (!large_block_free(user)) {
-    misuse_report(MISUSE_INVALID_POINTER, "free", user);
+    misuse_report_pointer(HAK_MISUSE_INVALID_POINTER, "free", user);
   }
   os_error_set(error);
 }
 
 HAK_PUBLIC void *hak_malloc(size_t size) { return malloc_inline(size); }
 
-HAK_PUBLIC void hak_free(void *pointer) { free_inline(pointer); }
+HAK_PUBLIC void hak_free(void *pointer) { free_inline(pointer, &box_call_free); }
 
 HAK_PUBLIC void hak_free_sized(void *pointer, size_t size) {
-  (void)size;
-  free_inline(pointer);
+  struct box_call call = {"free_sized", BOX_MALLOC, true, size, BOX_UNKNOWN};
+  free_inline(pointer, &call);
 }
 
 HAK_PUBLIC void hak_free_aligned_sized(void *pointer, size_t alignment, size_t size) {
-  (void)alignment;
-  (void)size;
-  free_inline(pointer);
+  struct box_call call = {"free_aligned_sized", BOX_MALLOC, true, size, alignment};
+  free_inline(pointer, &call);
 }
 
 HAK_COLD static void *calloc_large(size_t bytes) {
   if (!process_ready()) return no_memory();
   int error = os_error_get();
-  void *user = allocate_large(bytes, HAK_ALIGNMENT, true);
+  void *user = allocate_large(bytes, 0, true);
   if (user == NULL) return no_memory();
   os_error_set(error);
   return user;
 }
 
-// Small blocks are zeroed to their usable size, so that a program may use what malloc_usable_size tells it.
+// Small blocks are zeroed to their usable size, so that a program may use what malloc_usable_size tells it. That is what
+// it asked for with the Box.
 HAK_PUBLIC void *hak_calloc(size_t count, size_t size) {
   size_t bytes;
   if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return no_memory();
   if (HAK_UNLIKELY(bytes > HAK_SMALL_MAX)) return calloc_large(bytes);
   void *user = malloc_inline(bytes);
-  if (HAK_LIKELY(user != NULL)) memset(user, 0, size_class_usable(size_class_of(bytes)));
+  if (HAK_LIKELY(user != NULL)) {
+    memset(user, 0, HAK_CHECKS_LEVEL == HAK_CHECKS_BOX ? bytes : size_class_usable(size_class_of(bytes)));
+  }
   return user;
 }
 
@@ -100,16 +103,14 @@ static size_t usable_of(const void *user, const char *function) {
   unsigned size_class = registry_class_of((uintptr_t)user);
   if (HAK_LIKELY(size_class != 0)) return size_class_usable(size_class);
   size_t usable = large_block_usable(user);
-  if (usable == 0) misuse_report(MISUSE_INVALID_POINTER, function, user);
+  if (usable == 0) misuse_report_pointer(HAK_MISUSE_INVALID_POINTER, function, user);
   return usable;
 }
 
 HAK_PUBLIC size_t hak_usable_size(const void *pointer) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) return box_usable_size(pointer);
   return pointer == NULL ? 0 : usable_of(pointer, "malloc_usable_size");
 }
-
-// A block stays where it is unless it is too small, or less than half of it would be used.
-static bool fits_in_place(size_t usable, size_t size) { return size <= usable && size >= usable / 2; }
 
 static void *move(void *user, size_t usable, size_t size) {
   int error = os_error_get();
@@ -121,7 +122,7 @@ static void *move(void *user, size_t usable, size_t size) {
     return user;
   }
   memcpy(moved, user, usable < size ? usable : size);
-  free_inline(user);
+  free_inline(user, &box_call_free);
   return moved;
 }
 
@@ -131,7 +132,6 @@ static void *resize_large(void *user, size_t usable, size_t size) {
     void *resized = large_block_resize(user, size);
     os_error_set(error);
     if (resized != NULL) return resized;
-    if (fits_in_place(usable, size)) return user;
   }
   return move(user, usable, size);
 }
@@ -139,15 +139,14 @@ static void *resize_large(void *user, size_t usable, size_t size) {
 HAK_PUBLIC void *hak_realloc(void *pointer, size_t size) {
   if (pointer == NULL) return malloc_inline(size);
   if (HAK_UNLIKELY(size == 0)) {
-    free_inline(pointer);
+    free_inline(pointer, &box_call_free);
     return NULL;
   }
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) return box_realloc(pointer, size);
   unsigned size_class = registry_class_of((uintptr_t)pointer);
   if (HAK_LIKELY(size_class != 0)) {
     size_t usable = size_class_usable(size_class);
-    if (fits_in_place(usable, size)) return pointer;
-    // The smallest classes have none below them.
-    if (size <= usable && size_class_of(size) == size_class) return pointer;
+    if (fits_in_place(size_class, usable, size)) return pointer;
     return move(pointer, usable, size);
   }
   size_t usable = usable_of(pointer, "realloc");

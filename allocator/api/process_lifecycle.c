@@ -11,11 +11,13 @@
 
 #include "allocator/api/process_lifecycle.h"
 
+#include "allocator/api/check_heap.h"
 #include "allocator/api/options_parse.h"
 #include "allocator/base/options.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
 #include "allocator/os/text.h"
+#include "allocator/os/misuse.h"
 #include "allocator/page_arena/page_arena.h"
 #include "allocator/shared_pool/shared_pool.h"
 #include "allocator/thread_cache/thread_cache.h"
@@ -44,6 +46,7 @@ HAK_COLD bool process_initialize(void) {
   lock_release(&initialize_lock);
   // Without the lock, because it may allocate.
   if (hooks_wanted) register_fork_hooks();
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && hooks_wanted && options.box_stacks > 0) os_stack_prepare();
   os_error_set(error);
   return initialized;
 }
@@ -73,8 +76,11 @@ static void fork_child(void) {
 // are held, and may allocate all the same (lock_all_held).
 static void register_fork_hooks(void) { (void)os_fork_hooks(fork_prepare, fork_release, fork_child); }
 
+HAK_PUBLIC hak_misuse_handler hak_set_misuse_handler(hak_misuse_handler handler) { return misuse_set_handler(handler); }
+
 __attribute__((constructor(101))) static void start(void) { process_ready(); }
 
 __attribute__((destructor(101))) static void end(void) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && options.box_leaks) check_heap_print_leaks();
   if (options.statistics_at_exit) hak_statistics_print(HAK_STANDARD_ERROR);
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "allocator/base/config.h"
+#include "allocator/base/track.h"
 
 struct block {
   struct block *next;  // while the block is free
@@ -36,7 +37,16 @@ struct chain {
 HAK_INLINE struct block *block_of_user(void *user) { return (struct block *)user; }
 HAK_INLINE void *user_of_block(struct block *block) { return (void *)block; }
 
-HAK_INLINE uint8_t *block_header(struct block *block) { return (uint8_t *)block - HAK_HEADER_BYTES; }
+HAK_INLINE uint8_t *block_header(const struct block *block) { return (uint8_t *)block - HAK_HEADER_BYTES; }
+// Relaxed atomic accesses: the Box also looks at the headers of neighbours, which other threads free.
+HAK_UNTRACKED uint8_t block_header_get(const struct block *block) {
+  return __atomic_load_n(block_header(block), __ATOMIC_RELAXED);
+}
+HAK_UNTRACKED void block_header_set(struct block *block, uint8_t header) {
+  __atomic_store_n(block_header(block), header, __ATOMIC_RELAXED);
+}
+HAK_UNTRACKED struct block *block_link_get(const struct block *block) { return block->next; }
+HAK_UNTRACKED void block_link_set(struct block *block, struct block *next) { block->next = next; }
 
 HAK_INLINE uint8_t block_header_live(unsigned size_class) { return (uint8_t)(HAK_HEADER_LIVE | size_class); }
 HAK_INLINE uint8_t block_header_free(unsigned size_class) { return (uint8_t)(HAK_HEADER_FREE | size_class); }

@@ -67,6 +67,17 @@
 #endif
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAK_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAK_ADDRESS_SANITIZER 1
+#endif
+#if __has_feature(memory_sanitizer)
+#define HAK_MEMORY_SANITIZER 1
+#endif
+#endif
+
 #ifdef HAK_THREAD_SANITIZER
 #define HAK_NO_THREAD_SANITIZER __attribute__((no_sanitize("thread"), noinline))
 #else

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "allocator/base/compiler.h"
+#include "allocator/base/track.h"
 
 // 0: direct. Push and pop are a few instructions; for production.
 // 1: checked. The direct push, plus the header compare: double and invalid frees are found while they are cheap to find.
@@ -19,6 +20,11 @@
 #define HAK_CHECKS_DIRECT 0
 #define HAK_CHECKS_CHECKED 1
 #define HAK_CHECKS_BOX 2
+
+// The Box fills what is free, and what lies behind the requested size, with this byte, and looks whether it is still there.
+// As a header it is none; as a pointer it is none; as a number it is conspicuous. Sanitizers see to the same themselves.
+#define HAK_FILL 0xFBu
+#define HAK_BOX_FILLS (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !HAK_SANITIZER_TRACKS)
 
 // Every block is aligned to this, and every stride is a multiple of it.
 #define HAK_ALIGNMENT 16

@@ -3,7 +3,8 @@
 // The contract with the operating system. Layer: os, the only one with system headers.
 //
 // The memory functions are implemented by os_memory_linux.c, and once more by os_memory_fake.c, which tests link in its
-// place to make calls fail. Everything else is in os_process_linux.c. None of these functions allocates; errno may change.
+// place to make calls fail. Everything else is in os_process_linux.c and os_inspect_linux.c. None of these functions
+// allocates, but for os_stack_prepare; errno may change.
 
 #ifndef ALLOCATOR_OS_OS_H_
 #define ALLOCATOR_OS_OS_H_
@@ -13,6 +14,8 @@
 #include <stdint.h>
 
 #include "allocator/base/compiler.h"
+
+struct text;
 
 HAK_BEGIN_DECLARATIONS
 
@@ -39,6 +42,8 @@ HAK_INTERNAL void os_memory_move(void *from, void *to, size_t bytes);
 HAK_INTERNAL void os_memory_advise_huge(void *address, size_t bytes);
 // The limit on the process's address space or writable memory in bytes, SIZE_MAX where there is none.
 HAK_INTERNAL size_t os_address_space_limit(void);
+// Which of the pages from address on may hold anything but zeroes: sets bit i of *pages for page i (at most 64 of them).
+HAK_INTERNAL uint64_t os_memory_touched(const void *address, size_t pages);
 // How often the functions above have called the kernel.
 HAK_INTERNAL size_t os_memory_calls(void);
 // Milliseconds from a clock that never goes back; coarse and cheap.
@@ -61,6 +66,14 @@ HAK_INTERNAL void os_error_set_invalid(void);
 
 // A symbol of a shared library that the program has loaded; NULL if it has not, or in a static program.
 HAK_INTERNAL void *os_loaded_symbol(const char *library, const char *symbol);
+// The kernel's id of the calling thread.
+HAK_INTERNAL uint32_t os_thread_id(void);
+// Return addresses of the calling thread, innermost first, from inner on; from the innermost of all where inner is not among
+// them. How many; 0 where the C library cannot tell. os_stack_prepare comes before, once, and may allocate.
+HAK_INTERNAL void os_stack_prepare(void);
+HAK_INTERNAL size_t os_stack_capture(const void **frames, size_t most, const void *inner);
+// Appends the module, the offset in it and the function of an address of code, as far as they are known.
+HAK_INTERNAL void os_describe_address(struct text *text, const void *address);
 // Sleeps while *word is expected; wakes one sleeper.
 HAK_INTERNAL void os_wait(const uint32_t *word, uint32_t expected);
 HAK_INTERNAL void os_wake(uint32_t *word);

@@ -79,8 +79,8 @@ void os_memory_move(void *from, void *to, size_t bytes) {
     size_t piece = bytes - done < HAK_SUPERSLAB_BYTES ? bytes - done : HAK_SUPERSLAB_BYTES;
     char *source = (char *)from + done;
     char *target = (char *)to + done;
-    // Under a limit somebody else might take what mremap unmaps first.
-    if (limited) {
+    // Under a limit somebody else might take what mremap unmaps first. Sanitizers follow copies, but not moves.
+    if (limited || HAK_SANITIZER_TRACKS) {
       memcpy(target, source, piece);
       continue;
     }

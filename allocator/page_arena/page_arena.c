@@ -10,10 +10,13 @@
 
 #include "allocator/base/options.h"
 #include "allocator/os/lock.h"
+#include "allocator/os/misuse.h"
 #include "allocator/os/os.h"
+#include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/metadata.h"
 #include "allocator/page_arena/purge.h"
 #include "allocator/page_arena/span.h"
+#include "allocator/page_arena/stack_depot.h"
 
 #define ALL_SLABS UINT32_MAX
 // A tick purges no more superslabs than this, so that no call takes long, unless memory shall go back at once.
@@ -130,6 +133,21 @@ static struct superslab *superslab_for_run(unsigned slabs) {
   return superslab;
 }
 
+// For the Box: memory about to be used again must be as it was left. Holds no lock.
+static void check_free_memory(uintptr_t address, size_t bytes) {
+  if (!HAK_BOX_FILLS) return;
+  uintptr_t wrong = free_memory_check(address, bytes);
+  if (wrong == 0) return;
+  misuse_report_pointer(HAK_MISUSE_WRITE_AFTER_FREE, "malloc", (const void *)wrong);
+  free_memory_fill(address, bytes);
+}
+
+// What nobody uses any more. Holds no lock.
+static void retire_memory(uintptr_t address, size_t bytes) {
+  free_memory_fill(address, bytes);
+  HAK_TRACK_FREED((void *)address, bytes);
+}
+
 struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zeroed) {
   struct slab *run = NULL;
   lock_acquire(&arena.lock);
@@ -145,6 +163,7 @@ struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zero
     list_add(superslab);
   }
   lock_release(&arena.lock);
+  if (run != NULL) check_free_memory(run->address, slab_run_bytes(run));
   return run;
 }
 
@@ -163,6 +182,7 @@ static void give_slabs(struct superslab *superslab, uint32_t slabs) {
 
 void page_arena_give_run(struct slab *run) {
   struct superslab *superslab = run->superslab;
+  retire_memory(run->address, slab_run_bytes(run));
   lock_acquire(&arena.lock);
   if (run->size_class != 0) registry_set_class(run, 0);
   unsigned slabs = run->run_slabs;
@@ -177,6 +197,8 @@ bool page_arena_resize_run(struct slab *run, unsigned slabs) {
   unsigned old_slabs = run->run_slabs;
   if (run->number + slabs > HAK_SUPERSLAB_SLABS) return false;
   bool done = true;
+  size_t old_bytes = slab_run_bytes(run), bytes = (size_t)slabs << HAK_SLAB_SHIFT;
+  if (bytes < old_bytes) retire_memory(run->address + bytes, old_bytes - bytes);
   lock_acquire(&arena.lock);
   if (slabs < old_slabs) {
     uint32_t tail = mask_of(run->number + slabs, old_slabs - slabs);
@@ -195,6 +217,7 @@ bool page_arena_resize_run(struct slab *run, unsigned slabs) {
     }
   }
   lock_release(&arena.lock);
+  if (done && bytes > old_bytes) check_free_memory(run->address + old_bytes, bytes - old_bytes);
   return done;
 }
 
@@ -234,6 +257,7 @@ struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
     span->span_superslabs = superslabs;
   }
   lock_release(&arena.lock);
+  if (span != NULL) check_free_memory(span->address, superslabs << HAK_SUPERSLAB_SHIFT);
   return span;
 }
 
@@ -259,8 +283,8 @@ void page_arena_zero_span(struct superslab *span, size_t offset, size_t size) {
 }
 
 // A span of this many superslabs is purged when it is given back: touching so much memory costs more than the call, and
-// left to the purge queue it would stay for long.
-#define PURGE_AT_ONCE 16
+// left to the purge queue it would stay for long. With the Box any is, rather than filled.
+#define PURGE_AT_ONCE (HAK_BOX_FILLS ? 1 : 16)
 
 void page_arena_give_span(struct superslab *span) {
   size_t superslabs = span->span_superslabs;
@@ -268,6 +292,8 @@ void page_arena_give_span(struct superslab *span) {
   // Under a limit the purge queue also gives the addresses back.
   bool purged = superslabs >= PURGE_AT_ONCE && os_address_space_limit() == SIZE_MAX &&
                 os_memory_purge((void *)span->address, bytes);
+  if (!purged) free_memory_fill(span->address, bytes);
+  HAK_TRACK_FREED((void *)span->address, bytes);
   lock_acquire(&arena.lock);
   if (purged) purge_count(bytes);
   leave_span(span, superslabs, purged);
@@ -277,6 +303,8 @@ void page_arena_give_span(struct superslab *span) {
 bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
   size_t old_superslabs = span->span_superslabs;
   bool done = true;
+  size_t old_bytes = old_superslabs << HAK_SUPERSLAB_SHIFT, bytes = superslabs << HAK_SUPERSLAB_SHIFT;
+  if (bytes < old_bytes) retire_memory(span->address + bytes, old_bytes - bytes);
   lock_acquire(&arena.lock);
   struct superslab *last = registry_find_superslab(span->address + ((old_superslabs - 1) << HAK_SUPERSLAB_SHIFT));
   if (superslabs < old_superslabs) {
@@ -289,6 +317,7 @@ bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
   }
   if (done) span->span_superslabs = superslabs;
   lock_release(&arena.lock);
+  if (done && bytes > old_bytes) check_free_memory(span->address + old_bytes, bytes - old_bytes);
   return done;
 }
 
@@ -329,10 +358,12 @@ void page_arena_read_statistics(struct page_arena_statistics *statistics) {
 
 void page_arena_lock_all(void) {
   lock_acquire(&arena.lock);
+  stack_depot_lock();
   metadata_lock();
 }
 
 void page_arena_unlock_all(void) {
   metadata_unlock();
+  stack_depot_unlock();
   lock_release(&arena.lock);
 }

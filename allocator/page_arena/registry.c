@@ -16,13 +16,15 @@ static bool map_tables(size_t window_bytes) {
   size_t slabs = window_bytes >> HAK_SLAB_SHIFT;
   size_t superslabs = window_bytes >> HAK_SUPERSLAB_SHIFT;
   size_t bitmap_bytes = superslabs / 8;
-  size_t bytes = slabs + superslabs * sizeof(struct superslab *) + 2 * bitmap_bytes;
+  size_t run_bytes = HAK_CHECKS_LEVEL == HAK_CHECKS_BOX ? slabs * sizeof(struct slab *) : 0;
+  size_t bytes = slabs + superslabs * sizeof(struct superslab *) + 2 * bitmap_bytes + run_bytes;
   char *tables = os_memory_map((bytes + HAK_SLAB_BYTES - 1) & ~(HAK_SLAB_BYTES - 1));
   if (tables == NULL) return false;
   registry.slab_class = (uint8_t *)tables;
   registry.superslabs = (struct superslab **)(tables + slabs);
   registry.mapped_superslabs = (uint64_t *)(tables + slabs + superslabs * sizeof(struct superslab *));
   registry.taken_superslabs = registry.mapped_superslabs + superslabs / BITS_PER_WORD;
+  registry.slab_runs = (struct slab **)(registry.taken_superslabs + superslabs / BITS_PER_WORD);
   return true;
 }
 
@@ -65,6 +67,9 @@ struct slab *registry_find_run(uintptr_t address) {
 }
 
 void registry_set_class(const struct slab *run, unsigned size_class) {
-  uint8_t *first = &registry.slab_class[registry_slab_number(run->address)];
-  for (unsigned i = 0; i < run->run_slabs; i++) atomic_write_relaxed(&first[i], (uint8_t)size_class);
+  size_t number = registry_slab_number(run->address);
+  for (unsigned i = 0; i < run->run_slabs; i++) {
+    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) atomic_write_relaxed(&registry.slab_runs[number + i], (struct slab *)run);
+    atomic_write_relaxed(&registry.slab_class[number + i], (uint8_t)size_class);
+  }
 }

@@ -14,11 +14,13 @@
 #include "allocator/page_arena/superslab.h"
 
 struct registry {
-  uintptr_t base;       // of the window
-  size_t slab_count;    // of the window; 0 before registry_initialize
-  uint8_t *slab_class;  // by slab number: the size class, or 0
+  uintptr_t base;           // of the window
+  size_t slab_count;        // of the window; 0 before registry_initialize
+  uint8_t *slab_class;      // by slab number: the size class, or 0
+  struct slab **slab_runs;  // for the Box, by slab number: the run that it is or was last in
   struct superslab **superslabs;
   size_t superslab_count;
+  size_t superslabs_used;  // none from this number on ever had a record
   // One bit per superslab: mapped by us; in use as slabs or in a span, or occupied by somebody else.
   uint64_t *mapped_superslabs;
   uint64_t *taken_superslabs;

@@ -34,6 +34,7 @@ static struct superslab *record_of_number(size_t number) {
   superslab->address = address_of_number(number);
   superslab->zero_slabs = UINT32_MAX;
   atomic_write_release(&registry.superslabs[number], superslab);
+  if (number >= registry.superslabs_used) registry.superslabs_used = number + 1;
   return superslab;
 }
 
@@ -76,6 +77,7 @@ static enum os_map_result map_superslabs(size_t number, size_t count, size_t *oc
 }
 
 static bool unmap_number(size_t number) {
+  HAK_TRACK_UNMAPPED((void *)address_of_number(number), HAK_SUPERSLAB_BYTES);
   if (!os_memory_release((void *)address_of_number(number), HAK_SUPERSLAB_BYTES)) return false;
   bit_clear(registry.mapped_superslabs, number);
   mapped_count--;

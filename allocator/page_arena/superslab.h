@@ -12,6 +12,20 @@
 #include "allocator/base/block.h"
 #include "allocator/base/config.h"
 
+// What the Box knows of a block, beside the memory in which the block lies.
+struct block_record {
+  struct block *link;     // of a free block: what the link in the block must be
+  uint32_t slack;         // usable bytes behind the requested size
+  uint32_t allocated_by;  // kernel thread ids
+  uint32_t freed_by;
+  uint32_t allocation_stack;  // in the stack depot; 0 where none was recorded
+  uint32_t free_stack;
+  uint8_t state;            // enum hak_block_state; HAK_BLOCK_UNKNOWN where no block was carved yet
+  uint8_t filled;           // of a free block: everything but its link is HAK_FILL
+  uint8_t function;         // enum box_function: which family allocated it
+  uint8_t alignment_shift;  // the alignment that was asked for is 1 << this; 0 where none was
+};
+
 enum slab_state {
   SLAB_FREE,
   SLAB_CLASS,  // in a run of blocks of one size class
@@ -34,8 +48,12 @@ struct slab {
   uint8_t size_class;
   uint8_t run_slabs;
   uint8_t state;
-  uint8_t number;     // of this slab in its superslab
-  uint8_t run_index;  // of this slab in its run
+  uint8_t number;        // of this slab in its superslab
+  uint8_t run_index;     // of this slab in its run
+  uint8_t record_pages;  // for the Box: how large records is
+  // For the Box: a record for each block of a class, or the one of a large block.
+  struct block_record *records;
+  struct block_record large;
 };
 
 enum superslab_state {
@@ -65,6 +83,7 @@ struct superslab {
   struct superslab *purge_previous;
   uint64_t purge_at;   // milliseconds; 0 where the superslab is not in the queue
   struct slab *slabs;  // HAK_SUPERSLAB_SLABS of them; NULL until the superslab is divided for the first time
+  struct block_record span_record;  // for the Box
 };
 
 HAK_INLINE size_t slab_run_bytes(const struct slab *run) { return (size_t)run->run_slabs << HAK_SLAB_SHIFT; }

@@ -9,6 +9,7 @@
 #include "allocator/base/size_class.h"
 #include "allocator/os/lock.h"
 #include "allocator/page_arena/page_arena.h"
+#include "allocator/shared_pool/record_table.h"
 #include "allocator/shared_pool/slab_blocks.h"
 
 // A chain of the largest classes still has this many blocks, or every free would visit the pool.
@@ -63,7 +64,10 @@ static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
   bool zeroed;
   struct slab *run = page_arena_take_run(size_classes[size_class].run_slabs, size_class, &zeroed);
   if (run == NULL) return NULL;
-  slab_blocks_begin(run);
+  if (!slab_blocks_begin(run)) {
+    page_arena_give_run(run);
+    return NULL;
+  }
   partial_add(pool, run);
   pool->slab_bytes += slab_run_bytes(run);
   return run;
@@ -116,12 +120,12 @@ struct block *shared_pool_take_block(unsigned size_class) {
   return take_from_slabs(pool, size_class, 1).head;
 }
 
-// Puts every block of a chain into its slab. Holds the lock.
-static void sort_back(struct pool_class *pool, struct chain chain) {
+// Puts every block of a chain into its slab. Holds the lock. Runs that became empty are put in front of *empty.
+static void sort_back(struct pool_class *pool, struct chain chain, struct slab **empty) {
   pool->blocks_outside -= chain.count;
   struct block *block = chain.head;
   for (uint32_t i = 0; i < chain.count; i++) {
-    struct block *next = block->next;
+    struct block *next = block_next(block);
     struct slab *run = registry_find_run((uintptr_t)block);
     if (slab_blocks_available(run) == 0) partial_add(pool, run);
     slab_blocks_put(run, block);
@@ -129,42 +133,61 @@ static void sort_back(struct pool_class *pool, struct chain chain) {
       partial_remove(pool, run);
       pool->blocks_carved -= run->carved;
       pool->slab_bytes -= slab_run_bytes(run);
-      page_arena_give_run(run);
+      run->next = *empty;
+      *empty = run;
     }
     block = next;
+  }
+}
+
+// Releases the lock, and gives back what became empty under it.
+static void release_and_give(struct pool_class *pool, struct slab *empty) {
+  lock_release(&pool->lock);
+  while (empty != NULL) {
+    struct slab *run = empty;
+    empty = run->next;
+    slab_blocks_end(run);
+    // Somebody else may have the run as soon as it is given back.
+    struct block_record *records = run->records;
+    unsigned record_pages = run->record_pages;
+    page_arena_give_run(run);
+    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) record_table_give(records, record_pages);
   }
 }
 
 bool shared_pool_give(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
   lock_acquire(&pool->lock);
+  struct slab *empty = NULL;
   uint32_t limit = chain_limit(pool, size_class);
   if (HAK_LIKELY(pool->chain_count < limit)) {
     pool->chains[pool->chain_count++] = chain;
   } else {
-    sort_back(pool, chain);
+    sort_back(pool, chain, &empty);
     // The limit falls while the class shrinks.
-    if (pool->chain_count > limit) sort_back(pool, pool->chains[--pool->chain_count]);
+    if (pool->chain_count > limit) sort_back(pool, pool->chains[--pool->chain_count], &empty);
   }
   bool sparse = is_sparse(pool, size_class);
-  lock_release(&pool->lock);
+  release_and_give(pool, empty);
   page_arena_tick();
   return sparse;
 }
 
 void shared_pool_sort_back(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
+  struct slab *empty = NULL;
   lock_acquire(&pool->lock);
-  sort_back(pool, chain);
-  lock_release(&pool->lock);
+  sort_back(pool, chain, &empty);
+  release_and_give(pool, empty);
 }
 
 void shared_pool_drain(void) {
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
     struct pool_class *pool = &pool_classes[size_class];
+    struct slab *empty = NULL;
     lock_acquire(&pool->lock);
-    while (pool->chain_count > 0) sort_back(pool, pool->chains[--pool->chain_count]);
-    lock_release(&pool->lock);
+    while (pool->chain_count > 0) sort_back(pool, pool->chains[--pool->chain_count], &empty);
+    release_and_give(pool, empty);
   }
 }
 
@@ -183,8 +206,10 @@ void shared_pool_lock_all(void) {
   for (unsigned size_class = 0; size_class < HAK_CLASS_COUNT; size_class++) {
     lock_acquire(&pool_classes[size_class].lock);
   }
+  record_table_lock();
 }
 
 void shared_pool_unlock_all(void) {
+  record_table_unlock();
   for (unsigned size_class = HAK_CLASS_COUNT; size_class-- > 0;) lock_release(&pool_classes[size_class].lock);
 }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blocks in and out of one slab run. Layer: shared_pool; calls nothing but base. Lock: the caller holds the class's.
+// Blocks in and out of one slab run. Layer: shared_pool; calls page_arena and os for what the Box needs. Lock: the caller holds
+// the class's.
 // Test: tests/unit/slab_blocks_test.cc.
 
 #include "allocator/shared_pool/slab_blocks.h"
 
 #include "allocator/base/size_class.h"
+#include "allocator/os/misuse.h"
+#include "allocator/page_arena/free_memory.h"
+#include "allocator/shared_pool/record_table.h"
 
-void slab_blocks_begin(struct slab *run) {
+bool slab_blocks_begin(struct slab *run) {
   const struct size_class *size_class = &size_classes[run->size_class];
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !record_table_take(run, size_class->blocks)) return false;
   run->next = NULL;
   run->previous = NULL;
   run->free_list = NULL;
@@ -22,6 +27,37 @@ void slab_blocks_begin(struct slab *run) {
   size_t places = (slab_run_bytes(run) - end) / step + 1;
   size_t place = (run->address >> HAK_SLAB_SHIFT) % places;
   run->first_offset = (uint32_t)(size_class->first_offset + place * step);
+  HAK_TRACK_FREED((void *)run->address, slab_run_bytes(run));
+  return true;
+}
+
+static void check_block(const struct slab *run, struct block *block, const struct block_record *record) {
+  size_t usable = size_class_usable(run->size_class);
+  uintptr_t address = (uintptr_t)block, wrong = 0;
+  if (block_link_get(block) != record->link) wrong = address;
+  if (wrong == 0 && record->filled) wrong = free_memory_check_fill(address + sizeof *block, usable - sizeof *block);
+  if (wrong == 0 && block_header_get(block) != block_header_free(run->size_class)) wrong = address - HAK_HEADER_BYTES;
+  if (wrong == 0) return;
+  struct hak_misuse misuse = {.kind = HAK_MISUSE_WRITE_AFTER_FREE,
+                              .function = "free",
+                              .pointer = (const void *)wrong,
+                              .block = block,
+                              .offset = (ptrdiff_t)(wrong - address),
+                              .state = HAK_BLOCK_FREE,
+                              .size_class = run->size_class,
+                              .usable_size = usable,
+                              .requested_size = usable - record->slack,
+                              .allocating_thread = record->allocated_by,
+                              .freeing_thread = record->freed_by};
+  misuse_report(&misuse);
+}
+
+void slab_blocks_end(struct slab *run) {
+  if (HAK_CHECKS_LEVEL != HAK_CHECKS_BOX) return;
+  char *user = (char *)run->address + run->first_offset;
+  for (uint32_t i = 0; i < run->carved; i++, user += size_classes[run->size_class].stride) {
+    check_block(run, block_of_user(user), &run->records[i]);
+  }
 }
 
 uint32_t slab_blocks_available(const struct slab *run) { return size_classes[run->size_class].blocks - run->used; }
@@ -33,11 +69,15 @@ void slab_blocks_take_listed(struct slab *run, uint32_t wanted, struct chain *ch
   struct block *last = first;
   // The last block need not be found where the whole list leaves and nothing has to follow it.
   if (count < run->free_count || chain->head != NULL) {
-    for (uint32_t i = 1; i < count; i++) last = last->next;
-    run->free_list = last->next;
-    last->next = chain->head;
+    for (uint32_t i = 1; i < count; i++) last = block_next(last);
+    run->free_list = block_next(last);
+    block_set_next(last, chain->head);
   } else {
     run->free_list = NULL;
+  }
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+    struct block *block = first;
+    for (uint32_t i = 0; i < count; i++, block = block_next(block)) block_set_state(block, HAK_BLOCK_CACHED);
   }
   run->free_count -= count;
   run->used += count;
@@ -52,6 +92,11 @@ uint32_t slab_blocks_reserve(struct slab *run, uint32_t wanted, uint32_t *first)
   // The Box reads it without the lock, for blocks that were carved long before.
   atomic_write_relaxed(&run->carved, *first + count);
   run->used += count;
+  // For the Box, a guard behind the last block, where the next one's header will be.
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && count > 0) {
+    char *end = (char *)run->address + run->first_offset + (size_t)run->carved * size_classes[run->size_class].stride;
+    block_header_set(block_of_user(end), block_header_free(run->size_class));
+  }
   return count;
 }
 
@@ -63,19 +108,23 @@ void slab_blocks_carve(const struct slab *run, uint32_t first, uint32_t count, s
   struct block *head = block_of_user(user);
   for (;; user += stride) {
     struct block *block = block_of_user(user);
-    *block_header(block) = header;
-    if (user == last) {
-      block->next = chain->head;
-      break;
+    struct block *next = user == last ? chain->head : block_of_user(user + stride);
+    block_header_set(block, header);
+    block_link_set(block, next);
+    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+      struct block_record *record = &run->records[first++];
+      record->link = next;
+      atomic_write_relaxed(&record->state, (uint8_t)HAK_BLOCK_CACHED);
     }
-    block->next = block_of_user(user + stride);
+    if (user == last) break;
   }
   chain->head = head;
   chain->count += count;
 }
 
 void slab_blocks_put(struct slab *run, struct block *block) {
-  block->next = run->free_list;
+  block_set_state(block, HAK_BLOCK_FREE);
+  block_set_next(block, run->free_list);
   run->free_list = block;
   run->free_count++;
   run->used--;

@@ -6,11 +6,15 @@
 #ifndef ALLOCATOR_SHARED_POOL_SLAB_BLOCKS_H_
 #define ALLOCATOR_SHARED_POOL_SLAB_BLOCKS_H_
 
+#include "allocator/page_arena/block_record.h"
 #include "allocator/page_arena/page_arena.h"
 
 HAK_BEGIN_DECLARATIONS
-// Prepares a run that was just taken from the page arena.
-HAK_INTERNAL void slab_blocks_begin(struct slab *run);
+// Prepares a run that was just taken from the page arena. False if there is no memory for the Box's records.
+HAK_INTERNAL bool slab_blocks_begin(struct slab *run);
+// For the Box: every block of a run that is about to be given back is free and as it was left. Reports misuse otherwise.
+// Holds no lock.
+HAK_INTERNAL void slab_blocks_end(struct slab *run);
 // Blocks that a run can still give, listed and uncarved.
 HAK_INTERNAL uint32_t slab_blocks_available(const struct slab *run);
 // Takes up to wanted blocks out of the run's free list and puts them in front of the chain.

@@ -1,64 +1,265 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The checks of the Box, and the report. Layer: thread_cache; calls os, reads the registry. No lock.
-// Test: tests/unit/box_test.cc.
+// The checks of the Box. Layer: thread_cache; calls os and page_arena. No lock: a live block belongs to whoever holds it, and
+// the records of others are only read. Test: tests/unit/box_test.cc, tests/death.
 
 #include "allocator/thread_cache/box.h"
 
+#include <string.h>
+
 #include "allocator/base/atomics.h"
+#include "allocator/base/options.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/os.h"
-#include "allocator/os/text.h"
-#include "allocator/page_arena/registry.h"
+#include "allocator/page_arena/free_memory.h"
+#include "allocator/page_arena/stack_depot.h"
 
-static const char *const misuse_names[] = {
-    [MISUSE_INVALID_POINTER] = "not a pointer that hakmem returned",
-    [MISUSE_INTERIOR_POINTER] = "a pointer into a block, not to its start",
-    [MISUSE_DOUBLE_FREE] = "the block is free already (double free)",
-    [MISUSE_HEADER_OVERWRITTEN] = "the byte before the block was overwritten (underflow, or overflow of its neighbour)",
-    [MISUSE_FREE_LIST_CORRUPTED] = "a free block was written to (use after free)",
-};
+HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL uint32_t box_thread_id;
 
-HAK_COLD void misuse_report(enum misuse kind, const char *function, const void *pointer) {
-  struct text text;
-  text_begin(&text, HAK_STANDARD_ERROR);
-  text_string(&text, "hakmem: ");
-  text_string(&text, function);
-  text_string(&text, "(");
-  text_hexadecimal(&text, (uintptr_t)pointer);
-  text_string(&text, "): ");
-  text_string(&text, misuse_names[kind]);
-  text_string(&text, "\n");
-  text_end(&text);
-  os_abort();
-}
+HAK_COLD uint32_t box_read_thread_id(void) { return box_thread_id = os_thread_id(); }
 
-// Whether a block of the class's run that holds the address begins there.
-static bool begins_block(unsigned size_class, const struct block *block) {
-  uintptr_t address = (uintptr_t)block;
-  const struct slab *run = registry_find_run(address);
-  if (run == NULL || run->size_class != size_class) return false;
-  uintptr_t first = run->address + run->first_offset;
-  if (address < first) return false;
-  uint64_t offset = address - first;
-  uint64_t number = offset * size_classes[size_class].reciprocal >> HAK_RECIPROCAL_SHIFT;
-  return number * size_classes[size_class].stride == offset && number < atomic_read_relaxed(&run->carved);
-}
+HAK_COLD uint32_t box_record_stack(void) { return stack_depot_record(__builtin_return_address(0)); }
 
-HAK_COLD bool box_check_push(unsigned size_class, struct block *block) {
-  if (!begins_block(size_class, block)) {
-    misuse_report(MISUSE_INTERIOR_POINTER, "free", block);
-    return false;
+void box_describe(const struct block_record *record, struct hak_misuse *misuse) {
+  misuse->state = (enum hak_block_state)record->state;
+  misuse->requested_size = misuse->usable_size - record->slack;
+  misuse->allocating_thread = record->allocated_by;
+  const struct stack_depot_entry *stack = stack_depot_entry(record->allocation_stack);
+  if (stack != NULL) {
+    misuse->allocation_stack = stack->frames;
+    misuse->allocation_frames = stack->count;
   }
-  uint8_t header = *block_header(block);
-  if (header == block_header_live(size_class)) return true;
-  bool is_free = header == block_header_free(size_class);
-  misuse_report(is_free ? MISUSE_DOUBLE_FREE : MISUSE_HEADER_OVERWRITTEN, "free", block);
+  if (record->state == HAK_BLOCK_LIVE) return;
+  misuse->freeing_thread = record->freed_by;
+  stack = stack_depot_entry(record->free_stack);
+  if (stack == NULL) return;
+  misuse->free_stack = stack->frames;
+  misuse->free_frames = stack->count;
+}
+
+// ---- What is wrong with a pointer -----------------------------------------------------------------------------------
+
+static enum hak_misuse_kind free_block_kind(const struct box_call *call) {
+  return call->frees ? HAK_MISUSE_DOUBLE_FREE : HAK_MISUSE_USE_AFTER_FREE;
+}
+
+// The block of a class's run that an address is in; NULL if it is in none that was ever carved.
+static struct block_record *record_around(const struct slab *run, uintptr_t address, uintptr_t *begin) {
+  const struct size_class *class = &size_classes[run->size_class];
+  uintptr_t first = run->address + run->first_offset - HAK_HEADER_BYTES;
+  if (address < first) return NULL;
+  size_t number = (address - first) / class->stride;
+  if (number >= class->blocks || run->records[number].state == HAK_BLOCK_UNKNOWN) return NULL;
+  *begin = run->address + run->first_offset + number * class->stride;
+  return &run->records[number];
+}
+
+// An address in free memory: was a block there that is gone with its slab?
+static enum hak_misuse_kind find_in_free_memory(uintptr_t address, const struct box_call *call,
+                                                struct hak_misuse *misuse) {
+  struct large_place place;
+  if (large_block_find_freed(address, &place)) {
+    misuse->block = (const void *)large_block_address(&place);
+    misuse->usable_size = large_block_capacity(&place);
+    box_describe(large_block_record(&place), misuse);
+    return free_block_kind(call);
+  }
+  const struct superslab *superslab = registry_find_superslab(address);
+  if (superslab == NULL || superslab->slabs == NULL) return HAK_MISUSE_INVALID_POINTER;
+  const struct slab *slab = &superslab->slabs[(address - superslab->address) >> HAK_SLAB_SHIFT];
+  slab -= slab->run_index;
+  if (slab->state != SLAB_FREE || slab->size_class == 0) return HAK_MISUSE_INVALID_POINTER;
+  const struct size_class *class = &size_classes[slab->size_class];
+  uintptr_t offset = address - (slab->address + slab->first_offset);
+  if (offset / class->stride >= slab->carved || offset % class->stride != 0) return HAK_MISUSE_INVALID_POINTER;
+  misuse->block = (const void *)address;
+  misuse->size_class = slab->size_class;
+  misuse->usable_size = misuse->requested_size = class->stride - HAK_HEADER_BYTES;
+  misuse->state = HAK_BLOCK_FREE;
+  return free_block_kind(call);
+}
+
+static enum hak_misuse_kind find_in_large(uintptr_t address, const struct box_call *call, struct box_block *found,
+                                          struct hak_misuse *misuse) {
+  if (!large_block_find(address, &found->large)) return find_in_free_memory(address, call, misuse);
+  uintptr_t block = large_block_address(&found->large);
+  found->record = large_block_record(&found->large);
+  found->capacity = large_block_capacity(&found->large);
+  misuse->block = (const void *)block;
+  misuse->usable_size = found->capacity;
+  box_describe(found->record, misuse);
+  misuse->offset = (ptrdiff_t)(address - block);
+  if (misuse->offset != 0) return HAK_MISUSE_INTERIOR_POINTER;
+  if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
+  uintptr_t wrong = large_block_check_front(&found->large);
+  if (wrong != 0) {
+    misuse->offset = (ptrdiff_t)(wrong - block);
+    return HAK_MISUSE_UNDERFLOW;
+  }
+  wrong = large_block_check_slack(&found->large);
+  if (wrong != 0) {
+    misuse->offset = (ptrdiff_t)(wrong - block);
+    return HAK_MISUSE_OVERFLOW;
+  }
+  return HAK_MISUSE_NONE;
+}
+
+static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t address, const struct box_call *call,
+                                          struct box_block *found, struct hak_misuse *misuse) {
+  found->capacity = size_class_usable(run->size_class);
+  found->record = block_record_find(run, address);
+  misuse->size_class = run->size_class;
+  misuse->usable_size = found->capacity;
+  if (found->record == NULL || found->record->state == HAK_BLOCK_UNKNOWN) {
+    uintptr_t begin;
+    const struct block_record *around = record_around(run, address, &begin);
+    if (around == NULL) return HAK_MISUSE_INVALID_POINTER;
+    misuse->block = (const void *)begin;
+    misuse->offset = (ptrdiff_t)(address - begin);
+    box_describe(around, misuse);
+    return HAK_MISUSE_INTERIOR_POINTER;
+  }
+  misuse->block = (const void *)address;
+  box_describe(found->record, misuse);
+  if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
+  if (block_header_get(block_of_user(found->user)) != block_header_live(run->size_class)) {
+    misuse->offset = -HAK_HEADER_BYTES;
+    return HAK_MISUSE_UNDERFLOW;
+  }
+  uintptr_t wrong = free_memory_check_fill(address + found->capacity - found->record->slack, found->record->slack);
+  if (wrong != 0) {
+    misuse->offset = (ptrdiff_t)(wrong - address);
+    return HAK_MISUSE_OVERFLOW;
+  }
+  if (!box_next_header_is_whole(run->size_class, block_of_user(found->user))) {
+    misuse->offset = (ptrdiff_t)found->capacity;
+    return HAK_MISUSE_NEXT_OVERWRITTEN;
+  }
+  return HAK_MISUSE_NONE;
+}
+
+// What the caller says of a block that is whole.
+static enum hak_misuse_kind compare_call(const struct box_call *call, const struct box_block *found,
+                                         struct hak_misuse *misuse) {
+  if (call->size != BOX_UNKNOWN && call->size != found->capacity - found->record->slack) {
+    misuse->given_size = call->size;
+    misuse->expected_size = found->capacity - found->record->slack;
+    return HAK_MISUSE_SIZE_MISMATCH;
+  }
+  if (call->alignment != BOX_UNKNOWN) {
+    size_t expected = found->record->alignment_shift == 0 ? 0 : (size_t)1 << found->record->alignment_shift;
+    if (call->alignment != expected && (call->alignment > HAK_ALIGNMENT || expected != 0)) {
+      misuse->given_size = call->alignment;
+      misuse->expected_size = expected;
+      return HAK_MISUSE_ALIGNMENT_MISMATCH;
+    }
+  }
+  bool matches = call->family == found->record->function;
+  return matches || !call->frees || !options.box_match_functions ? HAK_MISUSE_NONE : HAK_MISUSE_FUNCTION_MISMATCH;
+}
+
+HAK_COLD enum hak_misuse_kind box_find_misuse(void *user, const struct box_call *call, struct box_block *found,
+                                              struct hak_misuse *misuse) {
+  uintptr_t address = (uintptr_t)user;
+  *found = (struct box_block){.user = user};
+  *misuse = (struct hak_misuse){.function = call->function, .pointer = user};
+  found->size_class = registry_class_of(address);
+  if (found->size_class == 0) {
+    misuse->kind = find_in_large(address, call, found, misuse);
+  } else {
+    misuse->kind = find_in_class(registry.slab_runs[registry_slab_number(address)], address, call, found, misuse);
+  }
+  if (misuse->kind == HAK_MISUSE_NONE) misuse->kind = compare_call(call, found, misuse);
+  return misuse->kind;
+}
+
+bool box_examine(void *user, const struct box_call *call, struct box_block *found) {
+  struct hak_misuse misuse;
+  if (box_find_misuse(user, call, found, &misuse) == HAK_MISUSE_NONE) return true;
+  misuse_report(&misuse);
   return false;
 }
 
-HAK_COLD void box_check_pop(unsigned size_class, struct block *block) {
-  bool whole = begins_block(size_class, block) && *block_header(block) == block_header_free(size_class) &&
-               (block->next == NULL || begins_block(size_class, block->next));
-  if (!whole) misuse_report(MISUSE_FREE_LIST_CORRUPTED, "malloc", block);
+// ---- A block's life -------------------------------------------------------------------------------------------------
+
+void box_note_large_allocation(void *user, size_t alignment) {
+  struct large_place place;
+  if (!large_block_find((uintptr_t)user, &place)) return;
+  struct block_record *record = large_block_record(&place);
+  record->allocated_by = box_thread();
+  record->allocation_stack = options.box_stacks == 0 ? 0 : box_record_stack();
+  record->alignment_shift = alignment > HAK_ALIGNMENT ? (uint8_t)__builtin_ctzll(alignment) : 0;
+}
+
+static struct block_record *record_of_user(void *user) {
+  struct large_place place;
+  if (registry_class_of((uintptr_t)user) != 0) return block_record_of(block_of_user(user));
+  return large_block_find((uintptr_t)user, &place) ? large_block_record(&place) : NULL;
+}
+
+void box_note_family(void *user, enum box_family family) {
+  struct block_record *record = record_of_user(user);
+  if (record != NULL) record->function = (uint8_t)family;
+}
+
+void box_note_resize(const struct box_block *block, size_t size) {
+  size_t old_size = block->capacity - block->record->slack;
+  block->record->slack = (uint32_t)(block->capacity - size);
+  if (HAK_BOX_FILLS && size < old_size) memset((char *)block->user + size, HAK_FILL, old_size - size);
+  HAK_TRACK_RESIZED(block->user, old_size, size);
+  HAK_TRACK_FREED((char *)block->user + size, block->capacity - size);
+}
+
+void box_note_large_free(const struct box_block *block) {
+  struct block_record *record = block->record;
+  record->freed_by = box_thread();
+  record->free_stack = options.box_stacks == 0 ? 0 : box_record_stack();
+  free_memory_fill(block->large.start, block->large.bytes);
+  HAK_TRACK_FREED((void *)block->large.start, block->large.bytes);
+}
+
+// ---- The TLS SLL ----------------------------------------------------------------------------------------------------
+
+HAK_COLD void box_report_free_block(unsigned size_class, struct block *block) {
+  struct block_record *record = block_record_of(block);
+  size_t usable = size_class_usable(size_class);
+  uintptr_t address = (uintptr_t)block, wrong = 0;
+  enum hak_misuse_kind kind = HAK_MISUSE_WRITE_AFTER_FREE;
+  if (block_header_get(block) != block_header_free(size_class)) {
+    wrong = address - HAK_HEADER_BYTES;
+    kind = HAK_MISUSE_UNDERFLOW;
+  } else if (record->state == HAK_BLOCK_QUARANTINED) {
+    wrong = free_memory_check_fill(address, usable);
+  } else {
+    wrong = block_link_get(block) != record->link
+                ? address
+                : free_memory_check_fill(address + sizeof *block, usable - sizeof *block);
+  }
+  struct hak_misuse misuse = {.kind = kind,
+                              .function = "malloc",
+                              .pointer = (const void *)wrong,
+                              .block = block,
+                              .size_class = size_class,
+                              .usable_size = usable};
+  box_describe(record, &misuse);
+  misuse.offset = (ptrdiff_t)(wrong - address);
+  misuse_report(&misuse);
+  // The program goes on: the block is filled as if it were fresh.
+  record->filled = 0;
+}
+
+HAK_COLD bool box_scan_list(unsigned size_class, struct block *block, const struct block *list) {
+  for (; list != NULL; list = block_next(list)) {
+    if (list != block) continue;
+    struct hak_misuse misuse = {.kind = HAK_MISUSE_DOUBLE_FREE,
+                                .function = "free",
+                                .pointer = block,
+                                .block = block,
+                                .size_class = size_class,
+                                .usable_size = size_class_usable(size_class)};
+    box_describe(block_record_of(block), &misuse);
+    misuse_report(&misuse);
+    return false;
+  }
+  return true;
 }

@@ -7,7 +7,9 @@
 #include "allocator/thread_cache/thread_cache.h"
 
 #include "allocator/base/atomics.h"
+#include "allocator/base/options.h"
 #include "allocator/os/os.h"
+#include "allocator/page_arena/free_memory.h"
 #include "allocator/shared_pool/shared_pool.h"
 #include "allocator/thread_cache/thread_record.h"
 
@@ -68,6 +70,9 @@ static bool attach(void) {
     set_full(record, size_class, shared_pool_chain_blocks(size_class));
     record->wanted[size_class] = (uint16_t)first_refill(size_class);
   }
+  for (unsigned size_class = 0; HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && size_class < HAK_CLASS_COUNT; size_class++) {
+    quarantine_begin(&record->quarantines[size_class], size_class);
+  }
   thread_cache.record = record;
   thread_cache.state = THREAD_ATTACHED;
   return true;
@@ -88,7 +93,9 @@ static struct chain next_chain(struct thread_record *record, unsigned size_class
 HAK_COLD struct block *thread_cache_refill(unsigned size_class) {
   if (!attach()) {
     struct block *block = shared_pool_take_block(size_class);
-    if (block != NULL) *block_header(block) = block_header_live(size_class);
+    if (block == NULL) return NULL;
+    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_check_listed(size_class, block, block_record_of(block));
+    if (HAK_CHECKS_LEVEL != HAK_CHECKS_BOX) block_header_set(block, block_header_live(size_class));
     return block;
   }
   struct thread_record *record = thread_cache.record;
@@ -125,7 +132,11 @@ static void flush_list(struct thread_record *record, unsigned size_class) {
 
 HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block) {
   if (!attach()) {
-    *block_header(block) = block_header_listed(size_class);
+    block_header_set(block, block_header_listed(size_class));
+    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+      block_record_of(block)->link = NULL;
+      block_link_set(block, NULL);
+    }
     shared_pool_sort_back(size_class, (struct chain){block, 1});
     return;
   }
@@ -133,6 +144,76 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
   thread_cache_push(size_class, block);
 }
 
+HAK_COLD struct quarantine *thread_cache_quarantine(unsigned size_class) {
+  return attach() ? &thread_cache.record->quarantines[size_class] : NULL;
+}
+
+HAK_COLD void thread_cache_push_retired(unsigned size_class, struct block *block) {
+  int error = os_error_get();
+  if (!thread_cache_push(size_class, block)) {
+    thread_cache_no_room(size_class);
+    thread_cache_push_slowly(size_class, block);
+  }
+  os_error_set(error);
+}
+
+static void report_quarantined(unsigned size_class, const struct block_record *record, void *user, size_t usable,
+                               uintptr_t wrong) {
+  struct hak_misuse misuse = {.kind = HAK_MISUSE_WRITE_AFTER_FREE,
+                              .function = "free",
+                              .pointer = (const void *)wrong,
+                              .block = user,
+                              .size_class = size_class,
+                              .usable_size = usable};
+  box_describe(record, &misuse);
+  misuse.offset = (ptrdiff_t)(wrong - (uintptr_t)user);
+  misuse_report(&misuse);
+}
+
+static void release_large(struct thread_record *record) {
+  struct large_place place;
+  struct quarantine *quarantine = &record->quarantines[0];
+  void *user = user_of_block(quarantine->first);
+  if (!large_block_find((uintptr_t)user, &place)) return;
+  quarantine_remove(quarantine, large_block_record(&place));
+  size_t usable = large_block_capacity(&place);
+  record->quarantined_large_bytes -= usable;
+  uintptr_t wrong = free_memory_check(place.start, place.bytes);
+  if (wrong != 0) report_quarantined(0, large_block_record(&place), user, usable, wrong);
+  (void)large_block_free(user);
+}
+
+// Only the first bytes are looked at here: a link comes there. The rest is checked when the block leaves its list.
+HAK_COLD void thread_cache_release(struct quarantine *quarantine, unsigned size_class) {
+  struct block *block = quarantine->first;
+  struct block_record *record = block_record_of(block);
+  quarantine_remove(quarantine, record);
+  uintptr_t wrong = free_memory_check_fill((uintptr_t)block, sizeof *block);
+  if (wrong != 0) report_quarantined(size_class, record, block, size_class_usable(size_class), wrong);
+  thread_cache_push_retired(size_class, block);
+}
+
+void thread_cache_retire_large(void *user, struct block_record *block, size_t bytes) {
+  struct thread_record *record = attach() ? thread_cache.record : NULL;
+  size_t limit = (size_t)options.box_quarantine_kib << 10;
+  if (record == NULL || record->quarantines[0].least == 0 || bytes > limit) {
+    (void)large_block_free(user);
+    return;
+  }
+  quarantine_add(&record->quarantines[0], block_of_user(user), block);
+  record->quarantined_large_bytes += bytes;
+  while (record->quarantines[0].count > record->quarantines[0].least || record->quarantined_large_bytes > limit) {
+    release_large(record);
+  }
+}
+
+static void release_quarantined(struct thread_record *record) {
+  while (record->quarantines[0].count > 0) release_large(record);
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
+    struct quarantine *quarantine = &record->quarantines[size_class];
+    while (quarantine->count > 0) thread_cache_release(quarantine, size_class);
+  }
+}
 static void give_chain(unsigned size_class, struct chain chain) { (void)shared_pool_give(size_class, chain); }
 
 // Gives all blocks of a cache away; the lists are empty afterwards and have their full room.
@@ -149,7 +230,9 @@ static void give_all(struct thread_record *record, void (*give)(unsigned size_cl
 }
 
 void thread_cache_drain(void) {
-  if (thread_cache.state == THREAD_ATTACHED) give_all(thread_cache.record, shared_pool_sort_back);
+  if (thread_cache.state != THREAD_ATTACHED) return;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) release_quarantined(thread_cache.record);
+  give_all(thread_cache.record, shared_pool_sort_back);
 }
 
 // The last thing a thread does. Destructors that run later still may allocate and free: they do so without a cache.
@@ -160,6 +243,7 @@ static void detach(void *value) {
   if (thread_cache.state != THREAD_ATTACHED) return;
   struct thread_record *record = thread_cache.record;
   int error = os_error_get();
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) release_quarantined(record);
   thread_cache.state = THREAD_WITHOUT_CACHE;
   give_all(record, give_chain);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.rooms[size_class] = 0;
@@ -175,7 +259,8 @@ HAK_NO_THREAD_SANITIZER static uint32_t read_count(unsigned size_class, const st
   uint32_t room = (uint32_t)*(const volatile int32_t *)&record->cache->rooms[size_class];
   uint32_t full = *(const volatile uint16_t *)&record->full[size_class];
   uint32_t spare = *(const volatile uint32_t *)&record->spare[size_class].count;
-  return (room <= full ? full - room : 0) + spare;
+  uint32_t quarantined = *(const volatile uint32_t *)&record->quarantines[size_class].count;
+  return (room <= full ? full - room : 0) + spare + quarantined;
 }
 
 size_t thread_cache_count_blocks(unsigned size_class) {
@@ -186,6 +271,20 @@ size_t thread_cache_count_blocks(unsigned size_class) {
   }
   thread_record_unlock();
   return blocks;
+}
+
+HAK_NO_THREAD_SANITIZER static void add_large(const struct thread_record *record, size_t *blocks, size_t *bytes) {
+  *blocks += *(const volatile uint32_t *)&record->quarantines[0].count;
+  *bytes += *(const volatile size_t *)&record->quarantined_large_bytes;
+}
+
+void thread_cache_count_large(size_t *blocks, size_t *bytes) {
+  *blocks = *bytes = 0;
+  thread_record_lock();
+  for (struct thread_record *record = thread_record_first(); record != NULL; record = record->next) {
+    add_large(record, blocks, bytes);
+  }
+  thread_record_unlock();
 }
 
 size_t thread_cache_count_threads(void) {
@@ -203,11 +302,27 @@ void thread_cache_unlock_all(void) { thread_record_unlock(); }
 // count may be off by one. So it is counted again.
 static uint32_t count_list(const struct block *block) {
   uint32_t count = 0;
-  for (; block != NULL; block = block->next) count++;
+  for (; block != NULL; block = block_next(block)) count++;
   return count;
 }
 
+// What another thread had in quarantine when the process forked.
+static void adopt_quarantines(struct thread_record *record) {
+  while (record->quarantines[0].count > 0 && record->quarantines[0].first != NULL) release_large(record);
+  for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
+    struct block *block = record->quarantines[size_class].first;
+    for (uint32_t i = 0; i < record->quarantines[size_class].count && block != NULL; i++) {
+      struct block *next = block_next(block);
+      block_link_set(block, NULL);
+      block_record_of(block)->link = NULL;
+      shared_pool_sort_back(size_class, (struct chain){block, 1});
+      block = next;
+    }
+  }
+}
+
 void thread_cache_adopt_after_fork(void) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_thread_id = 0;
   struct thread_record *record = thread_record_first();
   while (record != NULL) {
     struct thread_record *next = record->next;
@@ -219,6 +334,7 @@ void thread_cache_adopt_after_fork(void) {
         if (listed.count > 0) shared_pool_give(size_class, listed);
         if (record->spare[size_class].count > 0) shared_pool_give(size_class, record->spare[size_class]);
       }
+      if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && record->moving == 0) adopt_quarantines(record);
       thread_record_give(record);
     }
     record = next;

@@ -12,8 +12,10 @@
 #define ALLOCATOR_THREAD_CACHE_THREAD_CACHE_H_
 
 #include "allocator/base/block.h"
+#include "allocator/base/options.h"
 #include "allocator/base/size_class.h"
 #include "allocator/thread_cache/box.h"
+#include "allocator/thread_cache/quarantine.h"
 
 struct thread_cache {
   // Two arrays, not one of pairs: the class then is an index that needs no multiplication.
@@ -28,6 +30,16 @@ HAK_INTERNAL_DATA HAK_THREAD_LOCAL struct thread_cache thread_cache;
 
 // A block of a class whose list is empty. NULL if there is no memory.
 HAK_INTERNAL struct block *thread_cache_refill(unsigned size_class);
+// For the Box. The quarantine of a class, or NULL where the thread has no cache.
+HAK_INTERNAL struct quarantine *thread_cache_quarantine(unsigned size_class);
+// Lets the oldest block of a quarantine go to the list of its class.
+HAK_INTERNAL void thread_cache_release(struct quarantine *quarantine, unsigned size_class);
+// A large block, of so many bytes, whose life has ended: quarantines it, or frees it.
+HAK_INTERNAL void thread_cache_retire_large(void *user, struct block_record *record, size_t bytes);
+// Pushes a small block whose life has ended, past the quarantine.
+HAK_INTERNAL void thread_cache_push_retired(unsigned size_class, struct block *block);
+// Large blocks in quarantine, and their usable bytes.
+HAK_INTERNAL void thread_cache_count_large(size_t *blocks, size_t *bytes);
 // Pushes a block whose list has no room.
 HAK_INTERNAL void thread_cache_push_slowly(unsigned size_class, struct block *block);
 // The calling thread's push found no room: undoes what it did to the count. Class 0 has nothing else to do.
@@ -75,31 +87,41 @@ HAK_INLINE struct block *thread_cache_pop(size_t size_class) {
   struct thread_cache *cache = thread_cache_get();
   struct block *block = cache->heads[size_class];
   if (HAK_UNLIKELY(block == NULL)) return NULL;
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_check_pop((unsigned)size_class, block);
-  cache->heads[size_class] = block->next;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+    box_check_listed((unsigned)size_class, block, block_record_of(block));
+    cache->heads[size_class] = block_next(block);
+  } else {
+    cache->heads[size_class] = block_link_get(block);
+  }
   cache->rooms[size_class]++;
-  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT) *block_header(block) = block_header_live((unsigned)size_class);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) block_header_set(block, block_header_live((unsigned)size_class));
   return block;
 }
 
-// Frees a block of a class, or returns false where that is not for the fast path: the class is 0, the list is full, or,
-// with checks, the header is not that of a live block. thread_cache_no_room must be called then.
+// Pushes a block of a class, or returns false where that is not for the fast path: the class is 0, the list is full, or, at
+// checks level 1, the header is not that of a live block. thread_cache_no_room must be called then.
 HAK_INLINE bool thread_cache_push(size_t size_class, struct block *block) {
   struct thread_cache *cache = thread_cache_get();
-  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT && HAK_UNLIKELY(size_class == 0)) return false;
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
-    if (HAK_UNLIKELY(!box_check_push((unsigned)size_class, block))) return false;
-  } else if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) {
-    if (HAK_UNLIKELY(*block_header(block) != block_header_live((unsigned)size_class))) return false;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) {
+    if (HAK_UNLIKELY(size_class == 0)) return false;
+    if (HAK_UNLIKELY(block_header_get(block) != block_header_live((unsigned)size_class))) return false;
   }
   if (HAK_UNLIKELY(thread_cache_use_room(cache, size_class))) return false;
-  if (HAK_CHECKS_LEVEL != HAK_CHECKS_DIRECT) *block_header(block) = block_header_listed((unsigned)size_class);
-  block->next = cache->heads[size_class];
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) block_header_set(block, block_header_free((unsigned)size_class));
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+    // Its header says that it is free since box_note_free.
+    if (HAK_UNLIKELY(options.box_scan) && !box_scan_list((unsigned)size_class, block, cache->heads[size_class]))
+      return true;
+    struct block_record *record = block_record_of(block);
+    record->link = cache->heads[size_class];
+    record->state = HAK_BLOCK_CACHED;
+  }
+  block_link_set(block, cache->heads[size_class]);
   // In this order also in memory: a fork at any point then finds a list that is whole.
   HAK_COMPILER_BARRIER();
   cache->heads[size_class] = block;
   // Without checks no list depends on headers, and written last it needs one register less.
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_DIRECT) *block_header(block) = block_header_listed((unsigned)size_class);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_DIRECT) block_header_set(block, block_header_listed((unsigned)size_class));
   return true;
 }
 

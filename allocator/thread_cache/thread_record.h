@@ -24,6 +24,9 @@ struct thread_record {
   uint16_t
       full[HAK_CLASS_COUNT];  // how many blocks a list may have: a full chain, or few where the slabs are mostly free
   struct chain spare[HAK_CLASS_COUNT];
+  // For the Box, by size class; 0: large blocks, and the bytes of these.
+  struct quarantine quarantines[HAK_CLASS_COUNT];
+  size_t quarantined_large_bytes;
 };
 
 HAK_BEGIN_DECLARATIONS

@@ -56,7 +56,7 @@ TEST_F(ApiAligned, EveryAlignmentWithEveryKindOfSize) {
         // Alignment may cost, but not without bound.
         ASSERT_LE(usable, size + size / 2 + (alignment > 64 * kKiB ? kOverhead : alignment + 64 * kKiB));
         FillPattern(pointer, Filled(size, usable), blocks.size());
-        static_cast<unsigned char *>(pointer)[usable - 1] ^= 0xFF;  // changed back before the check
+        if (usable > 0) static_cast<unsigned char *>(pointer)[usable - 1] ^= 0xFF;  // changed back before the check
         blocks.push_back({pointer, size, usable});
         model.Add(pointer);
       }
@@ -66,7 +66,7 @@ TEST_F(ApiAligned, EveryAlignmentWithEveryKindOfSize) {
     ExpectFiguresAddUp(s);
     for (size_t i = 0; i < blocks.size(); ++i) {
       const Block &block = blocks[i];
-      static_cast<unsigned char *>(block.pointer)[block.usable - 1] ^= 0xFF;
+      if (block.usable > 0) static_cast<unsigned char *>(block.pointer)[block.usable - 1] ^= 0xFF;
       ASSERT_EQ(kNone, FirstWrongByte(block.pointer, Filled(block.size, block.usable), i))
           << "alignment " << alignment << ", size " << block.size;
       // Every way to free it in turn.

@@ -272,14 +272,15 @@ FRESH_TEST(PurgeQueueTest, QueueLikeTheModel) {
 
 // The tick: what is due, a little at a time.
 
-void FreeSpans(size_t superslabs) {
-  // One by one, because long spans do not enter the queue.
-  std::vector<struct superslab *> spans;
+// As runs, because spans may be purged at once: long ones at every checks level, and any with the Box.
+void FreeSuperslabs(size_t superslabs) {
+  std::vector<struct slab *> runs;
   for (size_t i = 0; i < superslabs; ++i) {
-    spans.push_back(page_arena_take_span(1, 0));
-    ASSERT_NE(nullptr, spans.back());
+    bool zeroed;
+    runs.push_back(page_arena_take_run(HAK_SUPERSLAB_SLABS, 0, &zeroed));
+    ASSERT_NE(nullptr, runs.back());
   }
-  for (struct superslab *span : spans) page_arena_give_span(span);
+  for (struct slab *run : runs) page_arena_give_run(run);
 }
 
 FRESH_TEST(PurgeTickTest, NothingBeforeItsTimeAndLittleAtATime) {
@@ -288,7 +289,7 @@ FRESH_TEST(PurgeTickTest, NothingBeforeItsTimeAndLittleAtATime) {
   ASSERT_TRUE(page_arena_initialize());
   page_arena_tick();
   const size_t all = 64 * HAK_SUPERSLAB_BYTES;
-  ASSERT_NO_FATAL_FAILURE(FreeSpans(64));
+  ASSERT_NO_FATAL_FAILURE(FreeSuperslabs(64));
   EXPECT_EQ(all, purge_dirty_bytes());
   os_fake_set_time(5199);
   page_arena_tick();
@@ -312,7 +313,7 @@ FRESH_TEST(PurgeTickTest, WithoutADelayEverythingAtOnce) {
   os_fake_set_time(5000);
   options.purge_delay_ms = 0;
   ASSERT_TRUE(page_arena_initialize());
-  ASSERT_NO_FATAL_FAILURE(FreeSpans(64));
+  ASSERT_NO_FATAL_FAILURE(FreeSuperslabs(64));
   page_arena_tick();
   EXPECT_EQ(0u, purge_dirty_bytes());
 }
@@ -320,7 +321,7 @@ FRESH_TEST(PurgeTickTest, WithoutADelayEverythingAtOnce) {
 FRESH_TEST(PurgeTickTest, PurgeAllWaitsForNothing) {
   options.purge_delay_ms = 3600000;
   ASSERT_TRUE(page_arena_initialize());
-  ASSERT_NO_FATAL_FAILURE(FreeSpans(64));
+  ASSERT_NO_FATAL_FAILURE(FreeSuperslabs(64));
   EXPECT_EQ(64 * HAK_SUPERSLAB_BYTES, page_arena_purge_all());
   EXPECT_EQ(0u, purge_dirty_bytes());
   EXPECT_EQ(0u, page_arena_purge_all());

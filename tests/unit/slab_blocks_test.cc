@@ -5,15 +5,17 @@
 #include "allocator/shared_pool/slab_blocks.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "allocator/base/size_class.h"
+#include "allocator/page_arena/page_arena.h"
+#include "allocator/shared_pool/record_table.h"
 #include "tests/unit/test_support.h"
 
 namespace {
@@ -24,16 +26,22 @@ using hak_test::kNone;
 using hak_test::Random;
 using hak_test::Scaled;
 
+constexpr bool kIsBox = HAK_CHECKS_LEVEL == HAK_CHECKS_BOX;
 constexpr uint8_t kUntouched = 0xEE;
 
-// A run at an address of the test's choice, with memory or without.
+// A run at an address of the test's choice, without memory.
 struct slab RunAt(unsigned size_class, uintptr_t address) {
   struct slab run = {};
   run.address = address;
   run.size_class = static_cast<uint8_t>(size_class);
   run.run_slabs = size_classes[size_class].run_slabs;
-  slab_blocks_begin(&run);
+  EXPECT_TRUE(slab_blocks_begin(&run));
   return run;
+}
+
+// What the Box has taken for a run that is not needed any more.
+void GiveRecords(const struct slab &run) {
+  if (kIsBox) record_table_give(run.records, run.record_pages);
 }
 
 // The first block of a run moves on from run to run, as far as the room at its end allows.
@@ -56,6 +64,7 @@ TEST(SlabBlocksTest, FirstOffsetStaysInsideOfTheRunAndUsesAllPlaces) {
       ASSERT_LE(run.first_offset + static_cast<size_t>(c.blocks) * c.stride - HAK_HEADER_BYTES, run_bytes)
           << "the last block of the run at slab " << slab_number << " reaches into the next run";
       seen.insert(run.first_offset);
+      GiveRecords(run);
     }
     EXPECT_EQ(possible, seen);
   }
@@ -66,7 +75,8 @@ TEST(SlabBlocksTest, BeginForgetsWhatWasThere) {
   run.next = run.previous = &run;
   run.free_list = reinterpret_cast<struct block *>(&run);
   run.free_count = run.carved = run.used = 7;
-  slab_blocks_begin(&run);
+  GiveRecords(run);
+  ASSERT_TRUE(slab_blocks_begin(&run));
   EXPECT_EQ(nullptr, run.next);
   EXPECT_EQ(nullptr, run.previous);
   EXPECT_EQ(nullptr, run.free_list);
@@ -76,17 +86,37 @@ TEST(SlabBlocksTest, BeginForgetsWhatWasThere) {
   EXPECT_EQ(size_classes[5].blocks, slab_blocks_available(&run));
 }
 
-// One run with memory, all that the allocator does to it, and what it should look like.
+// Also where the records were those of an earlier run.
+TEST(SlabBlocksTest, RecordsOfABeginningRunAreEmpty) {
+  if (!kIsBox) return;  // there are none
+  for (int i = 0; i < 3; ++i) {
+    const struct slab run = RunAt(5, uintptr_t{1} << 40);
+    const size_t bytes = size_classes[5].blocks * sizeof *run.records;
+    ASSERT_EQ(kNone, hak_test::FirstNonZero(run.records, bytes));
+    memset(run.records, 0x77, bytes);
+    GiveRecords(run);
+  }
+}
+
+// One run with memory, all that the allocator does to it, and what it should look like. It is the page arena's, because the
+// Box finds the records of blocks by the registry, and has one slab more than the class needs, which stays untouched.
 class Model {
  public:
   Model(unsigned size_class, uint64_t seed)
       : class_(size_classes[size_class]),
         header_(block_header_listed(size_class)),
         bytes_(static_cast<size_t>(class_.run_slabs) << HAK_SLAB_SHIFT),
-        memory_(static_cast<uint8_t *>(aligned_alloc(HAK_SLAB_BYTES, bytes_ + HAK_SLAB_BYTES)), free),
+        run_(TakeRun(size_class)),
+        memory_(reinterpret_cast<uint8_t *>(run_.address)),
         random_(seed) {
-    memset(memory_.get(), kUntouched, bytes_ + HAK_SLAB_BYTES);
-    run_ = RunAt(size_class, reinterpret_cast<uintptr_t>(memory_.get()));
+    memset(memory_, kUntouched, bytes_ + HAK_SLAB_BYTES);
+    run_.run_slabs = size_classes[size_class].run_slabs;
+    EXPECT_TRUE(slab_blocks_begin(&run_));
+  }
+  ~Model() {
+    GiveRecords(run_);
+    run_.run_slabs++;
+    page_arena_give_run(&run_);
   }
 
   void Step() {
@@ -111,10 +141,13 @@ class Model {
 
   // The run's memory, byte by byte.
   void Check() const {
-    uint8_t *const start = memory_.get();
+    uint8_t *const start = memory_;
     for (size_t i = 0; i + HAK_HEADER_BYTES < run_.first_offset; ++i) ASSERT_EQ(kUntouched, start[i]) << "offset " << i;
     const size_t carved_end = run_.first_offset + static_cast<size_t>(run_.carved) * class_.stride - HAK_HEADER_BYTES;
-    for (size_t i = carved_end; i < bytes_ + HAK_SLAB_BYTES; ++i) {
+    // The Box has a guard there.
+    const size_t guard = kIsBox && run_.carved > 0 ? HAK_HEADER_BYTES : 0;
+    if (guard > 0) ASSERT_EQ(block_header_free(run_.size_class), start[carved_end]);
+    for (size_t i = carved_end + guard; i < bytes_ + HAK_SLAB_BYTES; ++i) {
       ASSERT_EQ(kUntouched, start[i]) << "memory behind the carved blocks is touched before it is needed, at offset "
                                       << i;
     }
@@ -128,8 +161,16 @@ class Model {
   }
 
  private:
+  static struct slab &TakeRun(unsigned size_class) {
+    bool zeroed;
+    EXPECT_TRUE(page_arena_initialize());
+    struct slab *const run = page_arena_take_run(size_classes[size_class].run_slabs + 1u, size_class, &zeroed);
+    if (run == nullptr) abort();
+    return *run;
+  }
+
   struct block *Block(uint32_t number) const {
-    return block_of_user(memory_.get() + run_.first_offset + static_cast<size_t>(number) * class_.stride);
+    return block_of_user(memory_ + run_.first_offset + static_cast<size_t>(number) * class_.stride);
   }
 
   // The chain is a prefix of expected, then other; it becomes live.
@@ -138,7 +179,8 @@ class Model {
     struct block *block = chain.head;
     for (size_t i = 0; i < expected.size(); ++i) {
       ASSERT_EQ(expected[i], block) << "block " << i << " of the chain";
-      block = block->next;
+      ASSERT_EQ(block_next(block), block_link_get(block));
+      block = block_next(block);
     }
     ASSERT_EQ(nullptr, block) << "the chain goes on behind its last block";
     for (struct block *received : expected) {
@@ -192,6 +234,9 @@ class Model {
     struct block *const block = chosen->first;
     ASSERT_EQ(kNone, FirstWrongByte(user_of_block(block), class_.stride - HAK_HEADER_BYTES, chosen->second));
     live_.erase(chosen);
+    // As it leaves a list.
+    if (kIsBox) block_record_of(block)->link = nullptr;
+    block_link_set(block, nullptr);
     slab_blocks_put(&run_, block);
     listed_.push_back(block);
   }
@@ -199,8 +244,8 @@ class Model {
   const struct size_class &class_;
   const uint8_t header_;
   const size_t bytes_;
-  std::unique_ptr<uint8_t, decltype(&free)> memory_;
-  struct slab run_;
+  struct slab &run_;
+  uint8_t *const memory_;
   Random random_;
   std::vector<struct block *> listed_;  // the last one is the first to be taken
   std::map<struct block *, uint64_t> live_;

@@ -250,7 +250,7 @@ TEST_F(StressTest, ThreadsComeAndGo) {
   EXPECT_EQ(threads_before_, s.threads);
   // Threads that ended cost nothing: only the few hundred blocks that were left are still there.
   EXPECT_LE(s.committed_bytes, 2 * committed_early + 16 * kMiB);
-  EXPECT_LE(s.metadata_bytes, metadata_early + metadata_early / 2 + 64 * kKiB);
+  EXPECT_LE(s.metadata_bytes, metadata_early + metadata_early / 2 + (ChecksLevel() == 2 ? 128 : 64) * kKiB);
   EXPECT_LE(s.cached_bytes, 0u);
   EXPECT_LE(left.size(), 1000u);
   for (void *block : left) StressFree(block, &failure_);

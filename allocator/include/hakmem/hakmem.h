@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hakmem/misuse.h"
+
 #ifdef HAK_PREFIX
 #include "hakmem/prefix.h"
 #endif
@@ -54,6 +56,7 @@ void *hak_reallocarray(void *pointer, size_t count, size_t size) HAK_NOTHROW __a
 void hak_free(void *pointer) HAK_NOTHROW;
 
 // Frees a block whose size the caller knows: size is what was asked of malloc, calloc or realloc. NULL is ignored.
+// Checks level 2 (Box) reports a wrong size or alignment; the others do not look at them.
 void hak_free_sized(void *pointer, size_t size) HAK_NOTHROW;
 
 // The same for a block from hak_aligned_alloc (or posix_memalign, memalign): alignment and size as asked for there.
@@ -74,7 +77,7 @@ int hak_posix_memalign(void **result, size_t alignment, size_t size) HAK_NOTHROW
 void *hak_valloc(size_t size) HAK_NOTHROW __attribute__((malloc, warn_unused_result));
 void *hak_pvalloc(size_t size) HAK_NOTHROW __attribute__((malloc, warn_unused_result));
 
-// How many bytes of the block may be used: at least what was asked for. 0 for NULL.
+// How many bytes of the block may be used: at least what was asked for; exactly that at checks level 2 (Box). 0 for NULL.
 size_t hak_usable_size(const void *pointer) HAK_NOTHROW;
 
 // Gives free memory back to the operating system at once: the calling thread's cache, the shared pool and every free
@@ -131,6 +134,17 @@ int hak_statistics_print(int file_descriptor) HAK_NOTHROW;
 // Writes every option of HAKMEM_OPTIONS (name, value, default, range, meaning) to a file descriptor.
 // Returns 0, or the errno of a failed write. Does not allocate.
 int hak_options_print(int file_descriptor) HAK_NOTHROW;
+
+// Sets what is called when misuse of the heap is found (struct hak_misuse, in hakmem/misuse.h), and returns what was set
+// before. NULL, as at the start: the report is written to stderr, and the process aborts. How much is found depends on the
+// checks level: docs/checks.md.
+hak_misuse_handler hak_set_misuse_handler(hak_misuse_handler handler) HAK_NOTHROW;
+
+// Looks at every block and every slab. Returns 0 if all is well; otherwise 1, and *violation (which may be NULL) says what
+// is wrong first, until the next hak_* call of this thread. Calls no handler, changes nothing and does not allocate. Other
+// threads must not allocate or free meanwhile. At checks level 2 (Box) it finds what a call would; at the others only
+// overwritten headers and lists.
+int hak_check_heap(struct hak_misuse *violation) HAK_NOTHROW;
 
 // What was built, as "hakmem 0.1.0 variant=direct checks=0 compiler=… optimisation=… lto=… tls=…". A constant string.
 const char *hak_build_info(void) HAK_NOTHROW __attribute__((const));

@@ -28,6 +28,8 @@
 #define hak_get_statistics HAK_PREFIXED(get_statistics)
 #define hak_statistics_print HAK_PREFIXED(statistics_print)
 #define hak_options_print HAK_PREFIXED(options_print)
+#define hak_set_misuse_handler HAK_PREFIXED(set_misuse_handler)
+#define hak_check_heap HAK_PREFIXED(check_heap)
 #define hak_build_info HAK_PREFIXED(build_info)
 
 #endif  // HAKMEM_PREFIX_H_

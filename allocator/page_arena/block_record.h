@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The links of free blocks, and the Box's records beside them. Without the Box a link lies in the block and nowhere else.
+// With it the record has the link that counts, so that no list is ever lost; the one in the block shows whether it was
+// written to. Layer: page_arena. Guarded as the list is in which the block lies.
+
+#ifndef ALLOCATOR_PAGE_ARENA_BLOCK_RECORD_H_
+#define ALLOCATOR_PAGE_ARENA_BLOCK_RECORD_H_
+
+#include "allocator/base/size_class.h"
+#include "allocator/page_arena/registry.h"
+#include "hakmem/misuse.h"
+
+// The record of the block of a class's run that begins at an address; NULL if none begins there.
+HAK_INLINE struct block_record *block_record_find(const struct slab *run, uintptr_t address) {
+  const struct size_class *of_class = &size_classes[run->size_class];
+  uint64_t offset = address - (run->address + run->first_offset);
+  uint64_t number = offset * of_class->reciprocal >> HAK_RECIPROCAL_SHIFT;
+  if (HAK_UNLIKELY(number >= of_class->blocks || number * of_class->stride != offset)) return NULL;
+  return &run->records[number];
+}
+
+// The record of a block that exists, for certain.
+HAK_INLINE struct block_record *block_record_of(const struct block *block) {
+  const struct slab *run = atomic_read_relaxed(&registry.slab_runs[registry_slab_number((uintptr_t)block)]);
+  uint64_t offset = (uintptr_t)block - (run->address + run->first_offset);
+  return &run->records[offset * size_classes[run->size_class].reciprocal >> HAK_RECIPROCAL_SHIFT];
+}
+
+HAK_INLINE struct block *block_next(const struct block *block) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) return block_record_of(block)->link;
+  return block_link_get(block);
+}
+
+// Links a free block anew. A link in the block that was overwritten stays so, for the check that comes.
+HAK_INLINE void block_set_next(struct block *block, struct block *next) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+    struct block_record *record = block_record_of(block);
+    if (block_link_get(block) == record->link) block_link_set(block, next);
+    record->link = next;
+  } else {
+    block_link_set(block, next);
+  }
+}
+
+// Notes where a block of a class is now.
+HAK_INLINE void block_set_state(const struct block *block, enum hak_block_state state) {
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) block_record_of(block)->state = (uint8_t)state;
+}
+
+#endif  // ALLOCATOR_PAGE_ARENA_BLOCK_RECORD_H_

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tables of records, in pages. Layer: shared_pool; calls os. Lock: its own, inside a class's. Test:
+// tests/unit/slab_blocks_test.cc.
+
+#include "allocator/shared_pool/record_table.h"
+
+#include <string.h>
+
+#include "allocator/base/size_class.h"
+#include "allocator/os/lock.h"
+#include "allocator/os/os.h"
+
+#define TABLE_PAGE ((size_t)4096)
+#define TABLE_PAGES_MAX (HAK_CLASS_MAX_BLOCKS * sizeof(struct block_record) / TABLE_PAGE + 1)
+
+static struct {
+  struct lock lock;
+  struct block_record *unused[TABLE_PAGES_MAX + 1];  // by pages, linked by their first record
+} tables;
+
+static struct block_record *take_unused(unsigned pages) {
+  lock_acquire(&tables.lock);
+  struct block_record *table = tables.unused[pages];
+  if (table != NULL) {
+    tables.unused[pages] = (struct block_record *)table->link;
+    table->link = NULL;
+  }
+  lock_release(&tables.lock);
+  return table;
+}
+
+bool record_table_take(struct slab *run, uint32_t blocks) {
+  unsigned pages = (unsigned)((blocks * sizeof(struct block_record) + TABLE_PAGE - 1) / TABLE_PAGE);
+  struct block_record *table = take_unused(pages);
+  if (table == NULL) table = os_memory_map(pages * TABLE_PAGE);
+  if (table == NULL) return false;
+  run->record_pages = (uint8_t)pages;
+  run->records = table;
+  return true;
+}
+
+// Where address space is limited, none is kept.
+void record_table_give(struct block_record *records, unsigned pages) {
+  size_t bytes = pages * TABLE_PAGE;
+  if (os_address_space_limit() != SIZE_MAX && os_memory_release(records, bytes)) return;
+  if (!os_memory_purge(records, bytes)) memset(records, 0, bytes);
+  lock_acquire(&tables.lock);
+  records->link = (struct block *)tables.unused[pages];
+  tables.unused[pages] = records;
+  lock_release(&tables.lock);
+}
+
+void record_table_lock(void) { lock_acquire(&tables.lock); }
+void record_table_unlock(void) { lock_release(&tables.lock); }
