@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <stdlib.h>
+
+#include "tests/death/misuse.h"
+
+MISUSE(double_free_after_trim, "freed again after 100000 other frees and hak_trim") {
+  enum { COUNT = 100000 };
+  char **others = calloc(COUNT, sizeof *others), *block = new_block(100);
+  for (int i = 0; i < COUNT; i++) others[i] = new_block(100);
+  hak_free(block);
+  for (int i = 0; i < COUNT; i++) hak_free(others[i]);
+  free(others);
+  hak_trim(0);
+  hak_free(block);
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/death/misuse.h"
+
+MISUSE_WITH(double_free_without_quarantine, "freed twice, without a quarantine", "box_quarantine_blocks=0") {
+  char *block = new_block(100);
+  hak_free(block);
+  hak_free(block);
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/death/misuse.h"
+
+MISUSE(realloc_of_free_block, "realloc of a block that is free") {
+  char *block = new_block(100);
+  hak_free(block);
+  (void)!hak_realloc(block, 200);
+}

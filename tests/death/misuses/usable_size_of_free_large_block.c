@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "tests/death/misuse.h"
+
+MISUSE(usable_size_of_free_large_block, "malloc_usable_size of a large block that is free") {
+  char *block = new_block(100000);
+  hak_free(block);
+  (void)hak_usable_size(block);
+}
