@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Targets that are release builds whatever the command line says: -c opt, -O3, ThinLTO, checks level 0.
+"""Targets that are release builds whatever the command line says: -c opt, -O3, ThinLTO, checks level 0 unless told otherwise.
 
     load("//bazel:release.bzl", "release_binary", "release_file")
 
@@ -28,14 +28,14 @@ def _release_transition_impl(_settings, attr):
         # As in --config=gcc.
         linkopts = ["-Wl,--no-gc-sections"]
     return {
-        _CHECKS: "0",
+        _CHECKS: attr.checks,
         "//command_line_option:compilation_mode": "opt",
         "//command_line_option:conlyopt": [],
         "//command_line_option:copt": copts,
         "//command_line_option:cxxopt": [],
         "//command_line_option:features": [],
         "//command_line_option:linkopt": linkopts,
-        "//command_line_option:platform_suffix": "-release",
+        "//command_line_option:platform_suffix": "-release" + ("" if attr.checks == "0" else attr.checks),
         "//command_line_option:strip": "sometimes",
     }
 
@@ -79,6 +79,7 @@ def _release_file_impl(context):
     return [_link_to(context, target, files[0], False)]
 
 _COMMON_ATTRIBUTES = {
+    "checks": attr.string(default = "0"),
     "thin_lto": attr.bool(),
     "_allowlist_function_transition": attr.label(
         default = "@bazel_tools//tools/allowlists/function_transition_allowlist",

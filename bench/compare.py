@@ -96,6 +96,9 @@ def all_allocators(options):
         Allocator("jemalloc", library=directory / "libjemalloc.so.2", package="libjemalloc2"),
         Allocator("tcmalloc", library=directory / "libtcmalloc_minimal.so.4", package="libtcmalloc-minimal4"),
     ]
+    if options.levels:
+        allocators += [Allocator(f"hakmem {level}", library=options.binaries / f"libhakmem_{level}.so")
+                       for level in ("checked", "box")]
     for extra in options.preload:
         name, separator, path = extra.partition("=")
         if not separator or not name or any(name == a.name for a in allocators):
@@ -280,6 +283,7 @@ def parse_arguments(arguments):
     parser.add_argument("--subject", default="hakmem", metavar="NAME", help="whose ratios are taken (default hakmem)")
     parser.add_argument("--preload", action="append", default=[], metavar="NAME=LIBRARY",
                         help="one more allocator, for example an earlier build of libhakmem.so")
+    parser.add_argument("--levels", action="store_true", help="also hakmem's checks levels 1 (checked) and 2 (Box)")
     parser.add_argument("--csv", metavar="FILE", help="writes every run's figures to FILE")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)),
                         help="where the workloads of one thread run (default: the last CPU)")
