@@ -54,8 +54,8 @@ static void note(struct hak_misuse *misuse, enum hak_misuse_kind kind, const str
   misuse->block = (const void *)block;
   misuse->size_class = run->size_class;
   misuse->usable_size = size_class_usable(run->size_class);
-  if (IS_BOX) box_describe(block_record_find(run, block), misuse);
   misuse->offset = (ptrdiff_t)(wrong - block);
+  if (IS_BOX) box_describe(block_record_find(run, block), misuse);
 }
 
 static bool check_live_block(void *user, struct hak_misuse *misuse) {
@@ -66,18 +66,9 @@ static bool check_live_block(void *user, struct hak_misuse *misuse) {
 static bool check_free_block(const struct slab *run, uintptr_t address, const struct block_record *record,
                              struct hak_misuse *misuse) {
   const struct block *block = (const struct block *)address;
-  bool listed = record->state != HAK_BLOCK_QUARANTINED;
-  uintptr_t wrong = 0;
-  if (block_header_get(block) != block_header_free(run->size_class)) {
-    wrong = address - HAK_HEADER_BYTES;
-  } else if (listed && block_link_get(block) != record->link) {
-    wrong = address;
-  } else if (record->filled) {
-    size_t skipped = listed ? sizeof *block : 0;
-    wrong = free_memory_check_fill(address + skipped, size_class_usable(run->size_class) - skipped);
-  }
+  uintptr_t wrong = box_find_write(run->size_class, block, record);
   if (wrong == 0) return true;
-  note(misuse, wrong < address ? HAK_MISUSE_UNDERFLOW : HAK_MISUSE_WRITE_AFTER_FREE, run, address, wrong);
+  note(misuse, box_write_kind(block, wrong), run, address, wrong);
   return false;
 }
 
@@ -130,7 +121,6 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   misuse->block = (const void *)large_block_address(place);
   misuse->usable_size = large_block_capacity(place);
   box_describe(record, misuse);
-  misuse->offset = (ptrdiff_t)(wrong - large_block_address(place));
   return false;
 }
 

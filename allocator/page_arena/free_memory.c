@@ -15,18 +15,29 @@
 
 static bool is_touched(uint64_t touched, size_t page) { return (touched >> page & 1) != 0; }
 
-void free_memory_fill(uintptr_t address, size_t bytes) {
-  if (!HAK_BOX_FILLS) return;
+// Calls visit for the touched ones of these whole pages, until it returns something else than 0; returns that.
+static uintptr_t visit_touched(uintptr_t address, size_t bytes, uintptr_t (*visit)(uintptr_t page, size_t page_size)) {
   size_t page_size = os_page_size();
   for (size_t left = bytes / page_size; left > 0;) {
     size_t pages = left < PAGES_AT_ONCE ? left : PAGES_AT_ONCE;
     uint64_t touched = os_memory_touched((void *)address, pages);
     for (size_t i = 0; i < pages; i++) {
-      if (is_touched(touched, i)) memset((void *)(address + i * page_size), HAK_FILL, page_size);
+      uintptr_t found = is_touched(touched, i) ? visit(address + i * page_size, page_size) : 0;
+      if (found != 0) return found;
     }
     address += pages * page_size;
     left -= pages;
   }
+  return 0;
+}
+
+static uintptr_t fill_page(uintptr_t address, size_t page_size) {
+  memset((void *)address, HAK_FILL, page_size);
+  return 0;
+}
+
+void free_memory_fill(uintptr_t address, size_t bytes) {
+  if (HAK_BOX_FILLS) visit_touched(address, bytes, fill_page);
 }
 
 // The first byte in [address, address + bytes), whole words, that differs from the pattern; 0 if none does.
@@ -48,19 +59,7 @@ static uintptr_t check_page(uintptr_t address, size_t page_size) {
 }
 
 uintptr_t free_memory_check(uintptr_t address, size_t bytes) {
-  if (!HAK_BOX_FILLS) return 0;
-  size_t page_size = os_page_size();
-  for (size_t left = bytes / page_size; left > 0;) {
-    size_t pages = left < PAGES_AT_ONCE ? left : PAGES_AT_ONCE;
-    uint64_t touched = os_memory_touched((void *)address, pages);
-    for (size_t i = 0; i < pages; i++) {
-      uintptr_t wrong = is_touched(touched, i) ? check_page(address + i * page_size, page_size) : 0;
-      if (wrong != 0) return wrong;
-    }
-    address += pages * page_size;
-    left -= pages;
-  }
-  return 0;
+  return HAK_BOX_FILLS ? visit_touched(address, bytes, check_page) : 0;
 }
 
 static uintptr_t find_other_byte(uintptr_t address, uintptr_t end) {

@@ -21,6 +21,7 @@ HAK_COLD uint32_t box_read_thread_id(void) { return box_thread_id = os_thread_id
 HAK_COLD uint32_t box_record_stack(void) { return stack_depot_record(__builtin_return_address(0)); }
 
 void box_describe(const struct block_record *record, struct hak_misuse *misuse) {
+  misuse->offset = (const char *)misuse->pointer - (const char *)misuse->block;
   misuse->state = (enum hak_block_state)record->state;
   misuse->requested_size = misuse->usable_size - record->slack;
   misuse->allocating_thread = record->allocated_by;
@@ -88,7 +89,6 @@ static enum hak_misuse_kind find_in_large(uintptr_t address, const struct box_ca
   misuse->block = (const void *)block;
   misuse->usable_size = found->capacity;
   box_describe(found->record, misuse);
-  misuse->offset = (ptrdiff_t)(address - block);
   if (misuse->offset != 0) return HAK_MISUSE_INTERIOR_POINTER;
   if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
   uintptr_t wrong = large_block_check_front(&found->large);
@@ -115,7 +115,6 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
     const struct block_record *around = record_around(run, address, &begin);
     if (around == NULL) return HAK_MISUSE_INVALID_POINTER;
     misuse->block = (const void *)begin;
-    misuse->offset = (ptrdiff_t)(address - begin);
     box_describe(around, misuse);
     return HAK_MISUSE_INTERIOR_POINTER;
   }
@@ -220,29 +219,26 @@ void box_note_large_free(const struct box_block *block) {
 
 // ---- The TLS SLL ----------------------------------------------------------------------------------------------------
 
+uintptr_t box_find_write(unsigned size_class, const struct block *block, const struct block_record *record) {
+  uintptr_t address = (uintptr_t)block;
+  bool linked = record->state != HAK_BLOCK_QUARANTINED;
+  if (block_header_get(block) != block_header_free(size_class)) return address - HAK_HEADER_BYTES;
+  if (linked && block_link_get(block) != record->link) return address;
+  if (!record->filled) return 0;
+  size_t skipped = linked ? sizeof *block : 0;
+  return free_memory_check_fill(address + skipped, size_class_usable(size_class) - skipped);
+}
+
 HAK_COLD void box_report_free_block(unsigned size_class, struct block *block) {
   struct block_record *record = block_record_of(block);
-  size_t usable = size_class_usable(size_class);
-  uintptr_t address = (uintptr_t)block, wrong = 0;
-  enum hak_misuse_kind kind = HAK_MISUSE_WRITE_AFTER_FREE;
-  if (block_header_get(block) != block_header_free(size_class)) {
-    wrong = address - HAK_HEADER_BYTES;
-    kind = HAK_MISUSE_UNDERFLOW;
-  } else if (record->state == HAK_BLOCK_QUARANTINED) {
-    wrong = free_memory_check_fill(address, usable);
-  } else {
-    wrong = block_link_get(block) != record->link
-                ? address
-                : free_memory_check_fill(address + sizeof *block, usable - sizeof *block);
-  }
-  struct hak_misuse misuse = {.kind = kind,
+  uintptr_t wrong = box_find_write(size_class, block, record);
+  struct hak_misuse misuse = {.kind = box_write_kind(block, wrong),
                               .function = "malloc",
                               .pointer = (const void *)wrong,
                               .block = block,
                               .size_class = size_class,
-                              .usable_size = usable};
+                              .usable_size = size_class_usable(size_class)};
   box_describe(record, &misuse);
-  misuse.offset = (ptrdiff_t)(wrong - address);
   misuse_report(&misuse);
   // The program goes on: the block is filled as if it were fresh.
   record->filled = 0;

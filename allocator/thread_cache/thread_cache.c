@@ -166,7 +166,6 @@ static void report_quarantined(unsigned size_class, const struct block_record *r
                               .size_class = size_class,
                               .usable_size = usable};
   box_describe(record, &misuse);
-  misuse.offset = (ptrdiff_t)(wrong - (uintptr_t)user);
   misuse_report(&misuse);
 }
 
@@ -214,6 +213,7 @@ static void release_quarantined(struct thread_record *record) {
     while (quarantine->count > 0) thread_cache_release(quarantine, size_class);
   }
 }
+
 static void give_chain(unsigned size_class, struct chain chain) { (void)shared_pool_give(size_class, chain); }
 
 // Gives all blocks of a cache away; the lists are empty afterwards and have their full room.

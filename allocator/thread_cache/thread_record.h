@@ -21,8 +21,8 @@ struct thread_record {
   // Set while lists are moved about: a fork then finds them in no definite state.
   uint32_t moving;
   uint16_t wanted[HAK_CLASS_COUNT];  // blocks of the next refill; grows with each
-  uint16_t
-      full[HAK_CLASS_COUNT];  // how many blocks a list may have: a full chain, or few where the slabs are mostly free
+  // How many blocks a list may have: a full chain, or few where the slabs are mostly free.
+  uint16_t full[HAK_CLASS_COUNT];
   struct chain spare[HAK_CLASS_COUNT];
   // For the Box, by size class; 0: large blocks, and the bytes of these.
   struct quarantine quarantines[HAK_CLASS_COUNT];
