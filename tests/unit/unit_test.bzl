@@ -16,6 +16,13 @@ COPTS = [
     "-Wextra",
 ]
 
+# Of api_test: the library at each level.
+EVERY_LEVEL = [
+    "_direct",
+    "_checked",
+    "_box",
+]
+
 def api_test(name, srcs, variants = ["_direct", "_box"], deps = [], **kwargs):
     """A GoogleTest test of hakmem/hakmem.h: NAME_direct, NAME_box and so on; NAME alone is at the configured level.
 
