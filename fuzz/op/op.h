@@ -27,31 +27,31 @@ extern "C" {
 
 // What an operation does with its fields: slot; size, made of selector and delta; flags, 0 to 7.
 enum op_kind {
-  OP_MALLOC,              // slot = malloc(size)
-  OP_CALLOC,              // slot = calloc(count, size / count) with the count of flags; see op_calloc_arguments
-  OP_REALLOC,             // slot = realloc(slot, size); flags 7: size 0
-  OP_REALLOCARRAY,        // the same with a product, as OP_CALLOC
-  OP_ALIGNED_ALLOC,       // slot = aligned_alloc(alignment, size); for these three see op_alignment and op_aligned_size
+  OP_MALLOC,         // slot = malloc(size)
+  OP_CALLOC,         // slot = calloc(count, size / count) with the count of flags; see op_calloc_arguments
+  OP_REALLOC,        // slot = realloc(slot, size); flags 7: size 0
+  OP_REALLOCARRAY,   // the same with a product, as OP_CALLOC
+  OP_ALIGNED_ALLOC,  // slot = aligned_alloc(alignment, size); for these three see op_alignment and op_aligned_size
   OP_POSIX_MEMALIGN,
   OP_MEMALIGN,
-  OP_PAGE_ALLOC,          // slot = valloc(size), with odd flags pvalloc(size)
-  OP_FREE,                // free(slot)
-  OP_FREE_SIZED,          // by free_aligned_sized where the block has an alignment
-  OP_FREE_RANGE,          // frees slot, slot + 1, ... as many as selector says, backwards with odd flags
+  OP_PAGE_ALLOC,  // slot = valloc(size), with odd flags pvalloc(size)
+  OP_FREE,        // free(slot)
+  OP_FREE_SIZED,  // by free_aligned_sized where the block has an alignment
+  OP_FREE_RANGE,  // frees slot, slot + 1, ... as many as selector says, backwards with odd flags
   OP_USABLE_SIZE,
-  OP_WRITE,               // fills slot anew
-  OP_VERIFY,              // looks at the contents of every block
-  OP_TRIM,                // trim(0), with odd flags trim(size)
-  OP_STATISTICS,          // compares the statistics with the model
-  OP_CHECK_HEAP,          // hak_check_heap
-  OP_CLOCK,               // selector * 4 milliseconds pass
-  OP_FAULT,               // which memory calls fail from now on; see op_fault
-  OP_PURGE_MODE,          // flags: how purge leaves the memory
-  OP_THREAD_SWITCH,       // the next operations are thread flags % OP_THREADS's
-  OP_THREAD_EXIT,         // thread flags % OP_THREADS ends; it begins anew when it is switched to
-  OP_MISUSE,              // misuse number selector % OP_MISUSE_KINDS of slot, with delta as its argument
-  OP_REPEAT,              // the slot % 16 + 1 operations before this one are repeated selector times, each time with slots
-                          // flags + 1 further on
+  OP_WRITE,          // fills slot anew
+  OP_VERIFY,         // looks at the contents of every block
+  OP_TRIM,           // trim(0), with odd flags trim(size)
+  OP_STATISTICS,     // compares the statistics with the model
+  OP_CHECK_HEAP,     // hak_check_heap
+  OP_CLOCK,          // selector * 4 milliseconds pass
+  OP_FAULT,          // which memory calls fail from now on; see op_fault
+  OP_PURGE_MODE,     // flags: how purge leaves the memory
+  OP_THREAD_SWITCH,  // the next operations are thread flags % OP_THREADS's
+  OP_THREAD_EXIT,    // thread flags % OP_THREADS ends; it begins anew when it is switched to
+  OP_MISUSE,         // misuse number selector % OP_MISUSE_KINDS of slot, with delta as its argument
+  OP_REPEAT,         // the slot % 16 + 1 operations before this one are repeated selector times, each time with slots
+                     // flags + 1 further on
   OP_KINDS,
 };
 
