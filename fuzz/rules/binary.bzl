@@ -12,15 +12,14 @@ load(":settings.bzl", "INSTRUMENTATIONS", "SANITIZERS", "fuzzing_flags")
 FuzzingBinaryInfo = provider(
     doc = "A fuzzing binary and all that goes with it.",
     fields = {
+        "afl_mutator": "the shared library with a custom mutator of AFL++, or None",
         "binary": "the executable",
         "binary_runfiles": "what the executable needs",
         "corpus": "the directory with the seed corpus",
-        "has_corpus": "whether there are files of the target's own in it",
         "dictionary": "the file, or None",
         "engine": "FuzzingEngineInfo of what was linked",
+        "has_corpus": "whether there are files of the target's own in it",
         "options": "the file, or None",
-        "afl_mutator": "the shared library with a custom mutator of AFL++, or None",
-        "instrumentation": "the word of the flag",
         "sanitizer": "the word of the flag",
     },
 )
@@ -39,17 +38,21 @@ def _fuzzing_transition_impl(settings, attr):
     instrumentation = attr.instrumentation or settings[_INSTRUMENTATION]
     sanitizer = attr.sanitizer or settings[_SANITIZER]
     flags = fuzzing_flags(instrumentation, sanitizer, settings[_BUILD_MODE])
+
+    # Those of another config do not go together with an engine that was asked for by name.
+    copts, linkopts = ([], []) if attr.engine else (settings[_COPT], settings[_LINKOPT])
     return {
-        _ENGINE: attr.engine or settings[_ENGINE],
+        # Always a string: a Label of the same value would make another configuration with the same output directory.
+        _ENGINE: attr.engine or str(settings[_ENGINE]),
         _INSTRUMENTATION: instrumentation,
         _SANITIZER: sanitizer,
-        _COPT: settings[_COPT] + flags.copts,
-        _LINKOPT: settings[_LINKOPT] + flags.linkopts,
+        _COPT: copts + flags.copts,
+        _LINKOPT: linkopts + flags.linkopts,
         # Its value cannot be read here in Bazel 4; without -g nothing is there to be stripped.
         _STRIP: "never",
     }
 
-_fuzzing_transition = transition(
+fuzzing_transition = transition(
     implementation = _fuzzing_transition_impl,
     inputs = [_ENGINE, _INSTRUMENTATION, _SANITIZER, _BUILD_MODE, _COPT, _LINKOPT],
     outputs = [_ENGINE, _INSTRUMENTATION, _SANITIZER, _COPT, _LINKOPT, _STRIP],
@@ -67,24 +70,31 @@ def _fuzzing_binary_impl(context):
         target_file = binary[DefaultInfo].files_to_run.executable,
         is_executable = True,
     )
-    corpus = context.file.corpus
-    beside = [file for file in [corpus, context.file.dictionary, context.file.options] if file]
+
+    # What goes with it is its own or that of another one.
+    beside = context.attr.like[FuzzingBinaryInfo] if context.attr.like else struct(
+        afl_mutator = context.file.afl_mutator,
+        corpus = context.file.corpus,
+        dictionary = context.file.dictionary,
+        has_corpus = context.attr.has_corpus,
+        options = context.file.options,
+    )
+    files = [file for file in [executable, beside.corpus, beside.dictionary, beside.options] if file]
     return [
         DefaultInfo(
             executable = executable,
             files = depset([executable]),
-            runfiles = context.runfiles(files = [executable] + beside).merge(binary[DefaultInfo].default_runfiles),
+            runfiles = context.runfiles(files = files).merge(binary[DefaultInfo].default_runfiles),
         ),
         FuzzingBinaryInfo(
+            afl_mutator = beside.afl_mutator,
             binary = executable,
             binary_runfiles = binary[DefaultInfo].default_runfiles,
-            corpus = corpus,
-            has_corpus = context.attr.has_corpus,
-            dictionary = context.file.dictionary,
+            corpus = beside.corpus,
+            dictionary = beside.dictionary,
             engine = _first(context.attr.cc_engine)[FuzzingEngineInfo],
-            options = context.file.options,
-            afl_mutator = context.file.afl_mutator,
-            instrumentation = _first(context.attr._instrumentation)[WordInfo].value,
+            has_corpus = beside.has_corpus,
+            options = beside.options,
             sanitizer = _first(context.attr._sanitizer)[WordInfo].value,
         ),
         coverage_common.instrumented_files_info(context, dependency_attributes = ["binary"]),
@@ -96,35 +106,29 @@ fuzzing_binary = rule(
     attrs = {
         "afl_mutator": attr.label(allow_single_file = [".so"]),
         "binary": attr.label(
-            cfg = _fuzzing_transition,
+            cfg = fuzzing_transition,
             mandatory = True,
         ),
         # What was linked to the binary.
         "cc_engine": attr.label(
-            cfg = _fuzzing_transition,
+            cfg = fuzzing_transition,
             mandatory = True,
             providers = [FuzzingEngineInfo],
         ),
-        "corpus": attr.label(
-            allow_single_file = True,
-            mandatory = True,
-        ),
+        "corpus": attr.label(allow_single_file = True),
         "dictionary": attr.label(allow_single_file = True),
         # Instead of what the command line says, where they are given.
         "engine": attr.string(),
         "has_corpus": attr.bool(),
         "instrumentation": attr.string(values = [""] + INSTRUMENTATIONS),
+        "like": attr.label(providers = [FuzzingBinaryInfo]),
         "options": attr.label(allow_single_file = [".options"]),
         "sanitizer": attr.string(values = [""] + SANITIZERS),
         "_allowlist_function_transition": attr.label(
             default = "@bazel_tools//tools/allowlists/function_transition_allowlist",
         ),
-        "_instrumentation": attr.label(
-            cfg = _fuzzing_transition,
-            default = "//fuzz/rules:cc_engine_instrumentation",
-        ),
         "_sanitizer": attr.label(
-            cfg = _fuzzing_transition,
+            cfg = fuzzing_transition,
             default = "//fuzz/rules:cc_engine_sanitizer",
         ),
     },

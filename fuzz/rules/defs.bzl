@@ -2,7 +2,7 @@
 """cc_fuzz_test, with the interface of rules_fuzzing. README.md has an example and says how the targets are used."""
 
 load("@rules_cc//cc:defs.bzl", "cc_binary")
-load(":binary.bzl", _fuzzing_binary = "fuzzing_binary")
+load(":binary.bzl", "fuzzing_binary")
 load(":corpus.bzl", "fuzzing_corpus", "fuzzing_dictionary")
 load(":engine.bzl", _FuzzingEngineInfo = "FuzzingEngineInfo", _cc_fuzzing_engine = "cc_fuzzing_engine")
 load(":launcher.bzl", "fuzzing_launcher", "fuzzing_regression_test")
@@ -71,7 +71,7 @@ def cc_fuzz_test(
         name = raw_name,
         testonly = testonly,
         tags = common["tags"],
-        visibility = ["//visibility:private"],
+        visibility = visibility,
         deps = kwargs.pop("deps", []) + [engine],
         **kwargs
     )
@@ -122,4 +122,44 @@ def cc_fuzz_test(
         visibility = visibility,
     )
 
-fuzzing_binary = _fuzzing_binary
+_INSTRUMENTATION = {
+    "afl": "afl",
+    "libfuzzer": "libfuzzer",
+    "replay": "none",
+}
+
+def fuzzing_variant(name, fuzz_test, engine, sanitizer = "none", testonly = True, tags = [], visibility = None):
+    """NAME_bin and NAME_run of a cc_fuzz_test once more, with one engine and sanitizer whatever the command line says.
+
+    The flags of --copt and --linkopt, and so of the configs of other sanitizers, do not reach it. For tests, in their data.
+
+    Args:
+      name: of the variant, also of its directory below /tmp/fuzzing.
+      fuzz_test: a cc_fuzz_test with the default engine.
+      engine: replay, libfuzzer or afl.
+      sanitizer: a word of //fuzz/rules:cc_engine_sanitizer.
+      testonly: of both targets.
+      tags: of both targets, which also get manual.
+      visibility: of both targets.
+    """
+    common = {
+        "testonly": testonly,
+        "visibility": visibility,
+        "tags": _with(tags, ["manual"]),
+    }
+    fuzzing_binary(
+        name = name + "_bin",
+        binary = fuzz_test + "_raw_",
+        cc_engine = _ENGINE,
+        engine = str(Label("//fuzz/rules/engines:" + engine)),
+        instrumentation = _INSTRUMENTATION[engine],
+        like = fuzz_test + "_bin",
+        sanitizer = sanitizer,
+        **common
+    )
+    fuzzing_launcher(
+        name = name + "_run",
+        binary = name + "_bin",
+        target_name = name,
+        **common
+    )

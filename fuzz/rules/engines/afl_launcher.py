@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs AFL++ with the arguments given; ../README.md says what the environment is.
 
-AFL++ keeps its state below OUTPUT_ROOT/afl and goes on from there the next time. What it found, crashes and inputs that take
-too long, is copied to the directory of artifacts, under the names that libFuzzer would give.
+AFL++ keeps its state below OUTPUT_ROOT/afl and goes on from there the next time. What it found is copied, under the names that
+libFuzzer would give: its queue to the corpus, crashes and inputs that take too long to the artifacts.
 """
 
 import glob
@@ -39,30 +39,50 @@ def corpus_files(directory):
 
 
 def replay():
-    """The driver runs the files it is given, and says so before each one."""
-    binary, files = os.environ["FUZZER_BINARY"], corpus_files(os.environ["FUZZER_SEED_CORPUS_DIR"])
-    os.execv(binary, [binary] + sys.argv[1:] + files)
+    """The driver runs the files it is given; when one fails, the names it has printed so far are lost."""
+    command = [os.environ["FUZZER_BINARY"]] + sys.argv[1:]
+    files = corpus_files(os.environ["FUZZER_SEED_CORPUS_DIR"])
+    status = subprocess.call(command + files)
+    if status == 0:
+        return 0
+    failed = [file for file in files if subprocess.call(command + [file]) != 0]
+    for file in failed:
+        print("fuzz: failed while running %s" % file, file=sys.stderr)
+    if not failed:
+        print("fuzz: failed on all files together, on none alone", file=sys.stderr)
+    return 1
+
+
+def sha1(file):
+    with open(file, "rb") as data:
+        return hashlib.sha1(data.read()).hexdigest()
 
 
 def make_seeds(directory):
-    """A copy of the corpus without empty files, which AFL++ does not take."""
+    """A copy of the corpus, and of what other runs kept, without empty files, which AFL++ does not take."""
     shutil.rmtree(directory, ignore_errors=True)
     os.makedirs(directory)
-    seeds = [file for file in corpus_files(os.environ["FUZZER_SEED_CORPUS_DIR"]) if os.path.getsize(file)]
+    files = corpus_files(os.environ["FUZZER_SEED_CORPUS_DIR"]) + corpus_files(os.environ["FUZZER_OUTPUT_CORPUS_DIR"])
+    seeds = [file for file in files if os.path.getsize(file)]
     for seed in seeds:
-        shutil.copyfile(seed, os.path.join(directory, os.path.basename(seed)))
+        shutil.copyfile(seed, os.path.join(directory, sha1(seed)))
     if not seeds:
         with open(os.path.join(directory, "seed"), "wb") as output:
             output.write(b"\n")
+
+
+def copy_queue(output, directory):
+    """What AFL++ kept, for other engines."""
+    for file in corpus_files(output):
+        if os.path.basename(os.path.dirname(file)) == "queue":
+            shutil.copyfile(file, os.path.join(directory, sha1(file)))
 
 
 def copy_artifacts(output, directory, begin):
     for kind, folder in [("crash", "crashes"), ("timeout", "hangs")]:
         for file in sorted(glob.glob(os.path.join(output, "*", folder, "id:*"))):
             if os.stat(file).st_mtime_ns >= begin:
-                with open(file, "rb") as data:
-                    digest = hashlib.sha1(data.read()).hexdigest()
-                shutil.copyfile(file, os.path.join(directory, "%s-%s" % (kind, digest)))
+                shutil.copyfile(file, os.path.join(directory, "%s-%s" % (kind, sha1(file))))
 
 
 def fuzz():
@@ -96,14 +116,13 @@ def fuzz():
         signal.signal(signal.SIGINT, lambda *_: None)
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         status = process.wait()
+    copy_queue(output, os.environ["FUZZER_OUTPUT_CORPUS_DIR"])
     copy_artifacts(output, os.environ["FUZZER_ARTIFACTS_DIR"], begin)
     return status if status >= 0 else 128 - status
 
 
 def main():
-    if os.environ["FUZZER_IS_REGRESSION"] == "1":
-        replay()
-    return fuzz()
+    return replay() if os.environ["FUZZER_IS_REGRESSION"] == "1" else fuzz()
 
 
 if __name__ == "__main__":

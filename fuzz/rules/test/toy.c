@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A fuzz target with a planted crash, for the tests of the rules: an input that begins with "FUZZ!" aborts. With TOY_FILLER,
-// its library reads one byte more than there is.
+// A fuzz target with a planted crash, for the tests of the rules: an input that begins with "FUZZ!" aborts.
 
 #include <stdint.h>
 #include <stddef.h>

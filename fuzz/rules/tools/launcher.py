@@ -39,7 +39,7 @@ def parse_arguments(arguments):
     if "--" in arguments:
         split = arguments.index("--")
         own, others = arguments[:split], arguments[split + 1:]
-    parser = argparse.ArgumentParser(prog="NAME_run", description=__doc__.split("\n\n")[0],
+    parser = argparse.ArgumentParser(prog="NAME_run", allow_abbrev=False, description=__doc__.split("\n\n")[0],
                                      epilog="what follows after -- is for the engine")
     parser.add_argument("--clean", action="store_true", help="remove what earlier runs left below the output root")
     parser.add_argument("--fuzzing_output_root", metavar="DIRECTORY", help="default: /tmp/fuzzing/NAME")
