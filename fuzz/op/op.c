@@ -55,8 +55,8 @@ void op_write(const struct op *op, uint8_t bytes[OP_BYTES]) {
 // Slabs and superslabs of the production geometry and of the small one.
 #define SLAB(n) ((n) * KIB(64))
 #define SUPERSLAB(n) ((n) * MIB(2))
-#define SMALL_SLAB(n) ((n) * KIB(4))
-#define SMALL_SUPERSLAB(n) ((n) * KIB(128))
+#define SMALL_SLAB(n) ((n) * KIB(8))
+#define SMALL_SUPERSLAB(n) ((n) * KIB(256))
 // The Box puts so many bytes around a large block.
 #define GUARDS 65
 
