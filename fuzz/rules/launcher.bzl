@@ -84,6 +84,16 @@ fuzzing_launcher = rule(
     executable = True,
 )
 
+# Bazel 7 downloads the generator, and so it is to be asked for with `bazel coverage` alone; Bazel 4 cannot say that.
+_KNOWS_COVERAGE = hasattr(config_common, "toolchain_type")
+
+_COVERAGE_FRAGMENTS = ["coverage"] if _KNOWS_COVERAGE else []
+
+_COVERAGE_GENERATOR = configuration_field(
+    fragment = "coverage",
+    name = "output_generator",
+) if _KNOWS_COVERAGE else "@bazel_tools//tools/test:lcov_merger"
+
 fuzzing_regression_test = rule(
     implementation = _fuzzing_regression_test_impl,
     doc = "Runs every file of the corpus once.",
@@ -97,9 +107,10 @@ fuzzing_regression_test = rule(
         ),
         _lcov_merger = attr.label(
             cfg = "exec",
-            default = "@bazel_tools//tools/test:lcov_merger",
+            default = _COVERAGE_GENERATOR,
             executable = True,
         ),
     ),
+    fragments = _COVERAGE_FRAGMENTS,
     test = True,
 )
