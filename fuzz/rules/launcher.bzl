@@ -22,6 +22,8 @@ if ! command -v python3 >/dev/null; then
   exit 1
 fi
 case $runfiles in /*) ;; *) runfiles=$PWD/$runfiles ;; esac
+# As `bazel run` has it.
+export BUILD_WORKING_DIRECTORY="${{BUILD_WORKING_DIRECTORY:-$PWD}}"
 cd "$runfiles/{workspace}" || exit 1
 exec python3 "$runfiles/{launcher}" {arguments} "$@"
 """
