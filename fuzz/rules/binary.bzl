@@ -58,6 +58,16 @@ fuzzing_transition = transition(
     outputs = [_ENGINE, _INSTRUMENTATION, _SANITIZER, _COPT, _LINKOPT, _STRIP],
 )
 
+def _plain_transition_impl(_settings, _attr):
+    return {_COPT: [], _LINKOPT: []}
+
+# afl-fuzz, which loads the mutator, has no sanitizer's runtime.
+_plain_transition = transition(
+    implementation = _plain_transition_impl,
+    inputs = [],
+    outputs = [_COPT, _LINKOPT],
+)
+
 def _first(target):
     """An attribute with a transition is a list of the targets it leads to, here always one."""
     return target[0] if type(target) == "list" else target
@@ -104,7 +114,10 @@ fuzzing_binary = rule(
     implementation = _fuzzing_binary_impl,
     executable = True,
     attrs = {
-        "afl_mutator": attr.label(allow_single_file = [".so"]),
+        "afl_mutator": attr.label(
+            allow_single_file = [".so"],
+            cfg = _plain_transition,
+        ),
         "binary": attr.label(
             cfg = fuzzing_transition,
             mandatory = True,

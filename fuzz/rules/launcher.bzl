@@ -22,6 +22,8 @@ if ! command -v python3 >/dev/null; then
   exit 1
 fi
 case $runfiles in /*) ;; *) runfiles=$PWD/$runfiles ;; esac
+# As `bazel run` has it.
+export BUILD_WORKING_DIRECTORY="${{BUILD_WORKING_DIRECTORY:-$PWD}}"
 cd "$runfiles/{workspace}" || exit 1
 exec python3 "$runfiles/{launcher}" {arguments} "$@"
 """
@@ -84,6 +86,16 @@ fuzzing_launcher = rule(
     executable = True,
 )
 
+# Bazel 7 downloads the generator, and so it is to be asked for with `bazel coverage` alone; Bazel 4 cannot say that.
+_KNOWS_COVERAGE = hasattr(config_common, "toolchain_type")
+
+_COVERAGE_FRAGMENTS = ["coverage"] if _KNOWS_COVERAGE else []
+
+_COVERAGE_GENERATOR = configuration_field(
+    fragment = "coverage",
+    name = "output_generator",
+) if _KNOWS_COVERAGE else "@bazel_tools//tools/test:lcov_merger"
+
 fuzzing_regression_test = rule(
     implementation = _fuzzing_regression_test_impl,
     doc = "Runs every file of the corpus once.",
@@ -97,9 +109,10 @@ fuzzing_regression_test = rule(
         ),
         _lcov_merger = attr.label(
             cfg = "exec",
-            default = "@bazel_tools//tools/test:lcov_merger",
+            default = _COVERAGE_GENERATOR,
             executable = True,
         ),
     ),
+    fragments = _COVERAGE_FRAGMENTS,
     test = True,
 )

@@ -104,7 +104,7 @@ class PackageTest(unittest.TestCase):
             contents = {name: archive.extractfile(name).read() for name in members}
         self.assertTrue(contents["toy"].startswith(b"\x7fELF"))
         # What the scripts of OSS-Fuzz tell fuzz targets by.
-        self.assertIn(b"LLVMFuzzerTestOneInput", contents["toy"])
+        self.assertTrue(b"LLVMFuzzerTestOneInput" in contents["toy"])
         self.assertIn(b"max_len = 64", contents["toy.options"])
         with open(FILES.dictionary, "rb") as dictionary:
             self.assertEqual(contents["toy.dict"], dictionary.read())

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks what the lists of copts leave of coverage and of a sanitizer in an object, with the flags of either engine.
 
-Bazel passes NAME=ARCHIVE for each way in which toy_model.c is built.
+Bazel passes NAME=ARCHIVES, which are separated by spaces, for each way in which toy_model.c is built.
 """
 
 import re
@@ -16,8 +16,8 @@ ARCHIVES = {}
 
 def symbols(name):
     # Also those that are defined in the object, and the sections.
-    nm = subprocess.check_output(["nm", ARCHIVES[name]], universal_newlines=True)
-    sections = subprocess.check_output(["objdump", "-h", ARCHIVES[name]], universal_newlines=True)
+    nm = subprocess.check_output(["nm"] + ARCHIVES[name], universal_newlines=True)
+    sections = subprocess.check_output(["objdump", "-h"] + ARCHIVES[name], universal_newlines=True)
     return nm + sections
 
 
@@ -51,5 +51,7 @@ if __name__ == "__main__":
     for program in ["nm", "objdump"]:
         if shutil.which(program) is None:
             sys.exit("%s is missing: apt-get install binutils" % program)
-    ARCHIVES = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    for argument in sys.argv[1:]:
+        library, archives = argument.split("=", 1)
+        ARCHIVES[library] = archives.split()
     unittest.main(argv=sys.argv[:1], verbosity=2)

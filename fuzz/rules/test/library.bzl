@@ -23,7 +23,7 @@ _instrumented_library = rule(
     },
 )
 
-def instrumented_library(name, library, engine):
+def instrumented_library(name, library, engine, tags):
     """With asan and the instrumentation of engine, afl or libfuzzer."""
     _instrumented_library(
         name = name,
@@ -31,4 +31,5 @@ def instrumented_library(name, library, engine):
         instrumentation = engine,
         library = library,
         sanitizer = "asan",
+        tags = tags,
     )

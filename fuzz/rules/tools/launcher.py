@@ -63,10 +63,10 @@ def read_options(path):
 def output_root(options):
     if options.fuzzing_output_root:
         # `bazel run` starts it elsewhere.
-        start = os.environ.get("BUILD_WORKING_DIRECTORY", os.environ.get("OLDPWD", ""))
+        start = os.environ.get("BUILD_WORKING_DIRECTORY", "")
         return os.path.abspath(os.path.join(start, options.fuzzing_output_root))
-    if options.regression:
-        return tempfile.mkdtemp(prefix="fuzz.", dir=os.environ.get("TEST_TMPDIR"))
+    if options.regression and os.environ.get("TEST_TMPDIR"):
+        return tempfile.mkdtemp(prefix="fuzz.", dir=os.environ["TEST_TMPDIR"])
     return os.path.join("/tmp/fuzzing", options.target_name)
 
 
