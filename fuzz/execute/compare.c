@@ -6,10 +6,6 @@
 
 #include "fuzz/execute/execute.h"
 
-static void free_in(struct execution *execution, size_t heap, unsigned slot) {
-  if (execution->models[heap].slots[slot].user != NULL) call_free(&execution->models[heap], slot);
-}
-
 // Runs have other numbers in the two heaps, as the Box's large blocks are longer. But two blocks share a run in one heap if
 // they do in the other.
 static void compare_runs(const struct execution *execution, unsigned slot) {
@@ -25,8 +21,19 @@ static void compare_runs(const struct execution *execution, unsigned slot) {
   }
 }
 
-static void compare_blocks(const struct execution *execution, unsigned slot) {
+static void free_both(struct execution *execution, unsigned slot) {
+  for (size_t i = 0; i < execution->heaps; i++) {
+    if (execution->models[i].slots[slot].user != NULL) call_free(&execution->models[i], slot);
+  }
+}
+
+// Where memory was refused to one of them, realloc may have left a block as it was.
+static void compare_blocks(struct execution *execution, unsigned slot, bool refused) {
   const struct model_block *first = &execution->models[0].slots[slot], *second = &execution->models[1].slots[slot];
+  if (refused && first->place.size_class != second->place.size_class) {
+    free_both(execution, slot);
+    return;
+  }
   ORACLE_CHECK(differential, first->place.size_class == second->place.size_class,
                "%zu bytes are of class %u here, %u there", first->size, first->place.size_class,
                second->place.size_class);
@@ -42,7 +49,7 @@ void compare_outcomes(struct execution *execution, const struct op *op, const st
   bool refused = first->refused != 0 || second->refused != 0;
   if (refused) execution->same_trace = false;
   if (first->allocated && second->allocated) {
-    compare_blocks(execution, op->slot);
+    compare_blocks(execution, op->slot, refused);
   } else if (first->allocated != second->allocated) {
     // Where nothing was refused, only the window may have been too small for one of them.
     const struct model *model = &execution->models[first->allocated ? 1 : 0];
@@ -51,8 +58,7 @@ void compare_outcomes(struct execution *execution, const struct op *op, const st
                  execution->models[first->allocated ? 0 : 1].heap->name,
                  execution->models[first->allocated ? 1 : 0].heap->name, first->error | second->error);
     execution->same_trace = false;
-    free_in(execution, 0, op->slot);
-    free_in(execution, 1, op->slot);
+    free_both(execution, op->slot);
   } else {
     ORACLE_CHECK(differential, first->error == second->error, "errno %d here, %d there", first->error, second->error);
   }

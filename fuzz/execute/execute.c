@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LIVE_BYTES_MAX ((size_t)16 << 20)
+#define LIVE_BYTES_MAX ((size_t)2 << 20)
 
 static void write_options(char *text, size_t bytes, const struct op_setup *setup) {
   snprintf(

@@ -6,7 +6,8 @@
 // with or without the allocator's locks; only the threads target has several threads, one of which runs at a time.
 //
 // Tables come from one region, one after the other. The window is where the first call for a place in it says. Both stay
-// mapped between inputs, emptied: a page that is not touched costs nothing then.
+// mapped between inputs, emptied: the first of their bytes, which nearly all inputs use, by writing zeroes, as page faults
+// would take most of the time of an input; the others by giving them back to the system.
 
 #include <errno.h>
 #include <string.h>
@@ -16,14 +17,17 @@
 #include "allocator/base/config.h"
 #include "allocator/os/os.h"
 #include "fuzz/heap/fake_memory.h"
+#include "fuzz/heap/put_back.h"
 
 #define FAKE_TABLES_BYTES ((size_t)1 << 30)
 // The window of small slabs is this far below the first table, where it would meet the tables of another variant; so it is
 // mapped with them.
 #ifdef HAK_SMALL_GEOMETRY
 #define FAKE_WINDOW_DISTANCE (4 * HAK_WINDOW_MAX_BYTES)
+#define FAKE_WARM_BYTES ((size_t)4 << 20)
 #else
 #define FAKE_WINDOW_DISTANCE ((size_t)0)
+#define FAKE_WARM_BYTES ((size_t)0)
 #endif
 #define FAKE_TABLE_COUNT 4096
 // The allocator's first superslabs; what lies behind them cannot be had.
@@ -97,6 +101,28 @@ static void *fake_mmap(void *where, size_t bytes, int flags) {
   return address;
 }
 
+// How many bytes from an address on stay resident.
+static size_t fake_warm_bytes(const char *address) {
+  size_t in_window = (size_t)(address - fake.window), in_tables = (size_t)(address - fake.tables);
+  if (fake.window != NULL && in_window < FAKE_WARM_BYTES) return FAKE_WARM_BYTES - in_window;
+  return in_tables < FAKE_WARM_BYTES ? FAKE_WARM_BYTES - in_tables : 0;
+}
+
+static void fake_empty(void *address, size_t bytes) {
+  size_t warm = fake_warm_bytes(address);
+  if (warm > bytes) warm = bytes;
+  heap_zero(address, warm);
+  if (bytes > warm && madvise((char *)address + warm, bytes - warm, MADV_DONTNEED) != 0) {
+    fake_fatal("fuzz: madvise failed\n");
+  }
+}
+
+// What is given back cannot be touched, or it is noticed once it is mapped again.
+static void fake_protect(void *address, size_t bytes) {
+  fake_empty(address, bytes);
+  if (fake_warm_bytes(address) == 0) mprotect(address, bytes, PROT_NONE);
+}
+
 void *os_memory_map(size_t bytes) {
   if (fake_call_fails(FAKE_MAP)) return NULL;
   // Tables of a production window are large and mostly not touched: they do not count.
@@ -141,6 +167,16 @@ static void fake_make_ready(size_t end) {
   }
 }
 
+static void fake_unprotect(size_t number) {
+  char *address = fake.window + (number << HAK_SUPERSLAB_SHIFT);
+  fake.protected_superslabs[number] = 0;
+  if (fake_warm_bytes(address) == 0) {
+    mprotect(address, HAK_SUPERSLAB_BYTES, PROT_READ | PROT_WRITE);
+  } else if (!heap_is_zero(address, HAK_SUPERSLAB_BYTES)) {
+    fake_error("memory was written to that is not held");
+  }
+}
+
 enum os_map_result os_memory_map_at(void *address, size_t bytes) {
   if (fake_call_fails(FAKE_MAP_AT)) return OS_NO_MEMORY;
   if (((uintptr_t)address | bytes) % HAK_SUPERSLAB_BYTES != 0)
@@ -162,17 +198,11 @@ enum os_map_result os_memory_map_at(void *address, size_t bytes) {
   fake_make_ready(first + count);
   for (size_t i = first; i < first + count; i++) {
     fake.superslabs[i] = FAKE_HELD;
-    if (!fake.protected_superslabs[i]) continue;
-    mprotect(fake.window + (i << HAK_SUPERSLAB_SHIFT), HAK_SUPERSLAB_BYTES, PROT_READ | PROT_WRITE);
-    fake.protected_superslabs[i] = 0;
+    if (fake.protected_superslabs[i]) fake_unprotect(i);
   }
   if (fake.window_used < first + count) fake.window_used = first + count;
   fake.state.held_window_bytes += bytes;
   return OS_MAPPED;
-}
-
-static void fake_empty(void *address, size_t bytes) {
-  if (bytes != 0 && madvise(address, bytes, MADV_DONTNEED) != 0) fake_fatal("fuzz: madvise failed\n");
 }
 
 // The table that holds a range; NULL if none does.
@@ -221,8 +251,7 @@ static bool fake_release_table(void *address, size_t bytes) {
   }
   fake.table[i].pages = 0;
   fake.state.held_table_bytes -= bytes;
-  fake_empty(address, bytes);
-  mprotect(address, bytes, PROT_NONE);
+  fake_protect(address, bytes);
   fake.tables_protected = true;
   return true;
 }
@@ -236,8 +265,9 @@ bool os_memory_release(void *address, size_t bytes) {
     fake_error("release of memory that is not held, or of a part");
     return false;
   }
-  fake_empty(address, bytes);
-  mprotect(address, bytes, PROT_NONE);
+  for (size_t i = first; i < first + count; i++) {
+    fake_protect(fake.window + (i << HAK_SUPERSLAB_SHIFT), HAK_SUPERSLAB_BYTES);
+  }
   for (size_t i = first; i < first + count; i++) {
     fake.superslabs[i] = FAKE_UNMAPPED;
     fake.protected_superslabs[i] = 1;
@@ -246,11 +276,16 @@ bool os_memory_release(void *address, size_t bytes) {
   return true;
 }
 
-// As the kernel's page tables have it.
+// As the kernel's page tables have it; where pages stay resident, those that hold anything but zeroes.
 uint64_t os_memory_touched(const void *address, size_t pages) {
   unsigned char residence[64];
   uint64_t touched = 0;
-  if (pages > 64 || mincore((void *)address, pages * os_page_size(), residence) != 0) return UINT64_MAX;
+  size_t page = os_page_size();
+  if (fake_warm_bytes(address) >= pages * page) {
+    for (size_t i = 0; i < pages; i++) touched |= (uint64_t)!heap_is_zero((char *)address + i * page, page) << i;
+    return touched;
+  }
+  if (pages > 64 || mincore((void *)address, pages * page, residence) != 0) return UINT64_MAX;
   for (size_t i = 0; i < pages; i++) touched |= (uint64_t)(residence[i] & 1) << i;
   return touched;
 }
@@ -285,9 +320,7 @@ static void fake_memory_reset(void) {
   fake.tables_used = fake.table_count = 0;
   fake.tables_protected = false;
   for (size_t i = 0; i < fake.window_used; i++) {
-    if (!fake.protected_superslabs[i]) continue;
-    mprotect(fake.window + (i << HAK_SUPERSLAB_SHIFT), HAK_SUPERSLAB_BYTES, PROT_READ | PROT_WRITE);
-    fake.protected_superslabs[i] = 0;
+    if (fake.protected_superslabs[i]) fake_unprotect(i);
   }
   fake_empty(fake.window, fake.window_used << HAK_SUPERSLAB_SHIFT);
   memset(fake.superslabs, 0, fake.window_used);

@@ -35,6 +35,7 @@ typedef void (*heap_visit)(void *context, const void *user, unsigned size_class,
 struct heap {
   const char *name;
   unsigned checks_level;
+  bool fills;  // the Box without a sanitizer: what is free or slack is filled, and looked at
   size_t slab_bytes;
   size_t superslab_bytes;
   size_t window_bytes;

@@ -143,6 +143,9 @@ void model_leave(struct model *model, unsigned slot) {
 
 bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment) {
   size_t much = model->heap->window_bytes / 4;
+  // Between superslabs that are somebody else's there is less.
+  size_t occupied = model->heap->memory->occupied, superslab = model->heap->superslab_bytes;
+  if (occupied != 0 && bytes / superslab + alignment / superslab + 2 > occupied) return true;
   return bytes > much || model->live_bytes + bytes > much || alignment > much / (model->live_blocks + 4);
 }
 

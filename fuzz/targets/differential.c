@@ -3,16 +3,7 @@
 // The direct variant and the Box, in small slabs, side by side: each against the model, and against each other.
 
 #include "fuzz/execute/execute.h"
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv) {
-  (void)argc;
-  (void)argv;
-  oracle_initialize();
-  return 0;
-}
+#include "fuzz/targets/target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct execution execution;
