@@ -177,6 +177,8 @@ struct outcome call_operation(struct model *model, const struct op *op, const st
       if (model->slots[op->slot].user != NULL) model_write(model, op->slot);
       break;
     case OP_USABLE_SIZE:
+      if (model->slots[op->slot].user != NULL) model_verify_usable(model, op->slot);
+      break;
     case OP_VERIFY:
       model_verify_all(model);
       break;

@@ -19,7 +19,8 @@
 #include "fuzz/heap/fake_memory.h"
 #include "fuzz/heap/put_back.h"
 
-#define FAKE_TABLES_BYTES ((size_t)1 << 30)
+// The windows of two variants are as far apart as their tables: further than what each uses of its window.
+#define FAKE_TABLES_BYTES ((size_t)8 << 30)
 // The window of small slabs is this far below the first table, where it would meet the tables of another variant; so it is
 // mapped with them.
 #ifdef HAK_SMALL_GEOMETRY

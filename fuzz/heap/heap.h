@@ -29,6 +29,12 @@ struct heap_place {
   size_t alignment;     // of every block of the class
 };
 
+struct heap_option {
+  const char *name;
+  const uint32_t *value;
+  uint32_t initial, least, greatest;
+};
+
 // A free block that some list or quarantine of the allocator holds.
 typedef void (*heap_visit)(void *context, const void *user, unsigned size_class, bool listed);
 
@@ -64,6 +70,8 @@ struct heap {
   // handler stays.
   void (*reset)(const char *options);
   struct fake_memory_state *memory;
+  // The last one has no name.
+  const struct heap_option *options;
 
   // Logical threads, 0 to 3, of which this thread plays one at a time; 0 after reset. A thread that ended begins anew when it
   // is next played; where it lingers, it goes on without a cache first, as in late destructors.

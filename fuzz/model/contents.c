@@ -34,16 +34,23 @@ static void fill_range(char *block, size_t begin, size_t end, uint64_t key) {
   if (offset < end) memcpy(block + offset, &word, end - offset);
 }
 
-static size_t wrong_in_range(const char *block, size_t begin, size_t end, uint64_t key) {
-  for (size_t offset = begin; offset < end; offset += sizeof(uint64_t)) {
-    uint64_t word = word_at(key, offset);
-    size_t bytes = end - offset < sizeof word ? end - offset : sizeof word;
-    if (memcmp(block + offset, &word, bytes) == 0) continue;
-    for (size_t i = 0; i < bytes; i++) {
-      if (block[offset + i] != ((const char *)&word)[i]) return offset + i;
-    }
+static size_t first_difference(const char *bytes, uint64_t word, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    if (bytes[i] != ((const char *)&word)[i]) return i;
   }
   return CONTENTS_RIGHT;
+}
+
+static size_t wrong_in_range(const char *block, size_t begin, size_t end, uint64_t key) {
+  size_t offset = begin;
+  uint64_t is = 0;
+  for (; offset + sizeof is <= end; offset += sizeof is) {
+    uint64_t word = word_at(key, offset);
+    memcpy(&is, block + offset, sizeof is);
+    if (is != word) return offset + first_difference(block + offset, word, sizeof is);
+  }
+  size_t wrong = first_difference(block + offset, word_at(key, offset), end > offset ? end - offset : 0);
+  return wrong == CONTENTS_RIGHT ? wrong : offset + wrong;
 }
 
 struct range {

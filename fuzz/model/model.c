@@ -122,10 +122,13 @@ void model_verify(const struct model *model, unsigned slot) {
 
 void model_verify_all(const struct model *model) {
   for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-    if (model->slots[i].user == NULL) continue;
-    model_verify(model, i);
-    (void)ask_usable(model, &model->slots[i]);
+    if (model->slots[i].user != NULL) model_verify(model, i);
   }
+}
+
+void model_verify_usable(const struct model *model, unsigned slot) {
+  model_verify(model, slot);
+  (void)ask_usable(model, &model->slots[slot]);
 }
 
 void model_write(struct model *model, unsigned slot) {

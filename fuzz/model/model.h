@@ -49,6 +49,8 @@ void model_enter(struct model *model, unsigned slot, void *user, size_t size, si
 // The block of a slot, before and after it moved or was resized to new_user.
 void model_resize(struct model *model, unsigned slot, void *new_user, size_t size);
 void model_verify(const struct model *model, unsigned slot);
+// The same, and what usable_size says of it.
+void model_verify_usable(const struct model *model, unsigned slot);
 void model_verify_all(const struct model *model);
 void model_write(struct model *model, unsigned slot);
 // A block that is about to be freed: looked at, and forgotten.
