@@ -19,6 +19,9 @@ struct change {
 };
 
 #define RUN_MAX 64
+// An input is changed 1, 2, 4, ... times, at most 1 << 6. With few changes at a time an engine keeps the short programs that
+// it began with: what takes several operations together, and covers nothing new before, is then hardly ever made.
+#define CHANGES_SHIFT_MAX 6
 
 static size_t random_position(struct change *change) { return random_below(&change->random, change->program->count); }
 // Also behind the last operation, which is where new ones can do most.
@@ -292,7 +295,7 @@ size_t op_mutate(uint8_t *data, size_t size, size_t max_size, const uint8_t *oth
   struct change change = {.program = &program, .other = other, .other_size = other_size};
   random_begin(&change.random, seed);
   program_read(&program, data, size, max_size);
-  size_t times = 1 + random_small(&change.random, 7);
+  size_t times = (size_t)1 << random_below(&change.random, CHANGES_SHIFT_MAX + 1);
   for (size_t i = 0; i < times; i++) apply_one(&change);
   return program_write(&program, data);
 }

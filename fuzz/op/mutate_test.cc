@@ -94,31 +94,49 @@ TEST(Mutate, WorksOnWhatIsFullAndOnWhatIsEmpty) {
   EXPECT_GT(empty_grew, kCalls / 500 * 9 / 10);
 }
 
-// Programs that are made by it alone free what is live, repeat, and so on: not only noise.
-TEST(Mutate, MakesEveryKindAndPairs) {
+// A program that is made by the mutator alone.
+void MakeProgram(struct random *random, int calls, struct program *program) {
+  Bytes data(600);
+  size_t size = 0;
+  for (int i = 0; i < calls; i++) size = op_mutate(data.data(), size, data.size(), nullptr, 0, random_next(random));
+  program_read(program, data.data(), size, data.size());
+}
+
+TEST(Mutate, MakesEveryKind) {
   struct random random = SeededRandom(3);
-  size_t kinds[OP_KINDS] = {0}, misuses[OP_MISUSE_KINDS] = {0}, frees = 0, frees_of_live = 0;
+  size_t kinds[OP_KINDS] = {0}, misuses[OP_MISUSE_KINDS] = {0};
   for (int round = 0; round < 300; round++) {
-    Bytes data(600);
-    size_t size = 0;
-    for (int i = 0; i < 40; i++) size = op_mutate(data.data(), size, data.size(), nullptr, 0, random_next(&random));
     struct program program;
-    program_read(&program, data.data(), size, data.size());
+    MakeProgram(&random, 10, &program);
     for (size_t i = 0; i < program.count; i++) {
       const struct op &op = program.ops[i];
       kinds[op.kind]++;
       if (op.kind == OP_MISUSE) misuses[op.selector % OP_MISUSE_KINDS]++;
-      if (!op_kind_frees(op.kind)) continue;
-      struct program_slots slots;
-      program_find_slots(&program, i, &slots);
-      frees++;
-      frees_of_live += slots.state[op.slot] == SLOT_LIVE;
     }
   }
   for (unsigned kind = 0; kind < OP_KINDS; kind++) EXPECT_GT(kinds[kind], 10u) << op_kind_name(kind);
   for (unsigned kind = 0; kind < OP_MISUSE_KINDS; kind++) EXPECT_GT(misuses[kind], 0u) << op_misuse_name(kind);
-  // Of random slots it would be far fewer.
-  EXPECT_GT(frees_of_live * 10, frees * 4) << frees_of_live << " of " << frees;
+}
+
+// They free what is live, far more often than they would by chance.
+TEST(Mutate, FreesWhatIsLive) {
+  struct random random = SeededRandom(3);
+  size_t frees = 0, of_live = 0;
+  double by_chance = 0;
+  for (int round = 0; round < 1000; round++) {
+    struct program program;
+    MakeProgram(&random, 2, &program);
+    for (size_t i = 0; i < program.count; i++) {
+      if (!op_kind_frees(program.ops[i].kind)) continue;
+      struct program_slots slots;
+      program_find_slots(&program, i, &slots);
+      frees++;
+      of_live += slots.state[program.ops[i].slot] == SLOT_LIVE;
+      by_chance += static_cast<double>(slots.live_count) / OP_SLOTS;
+    }
+  }
+  EXPECT_GT(of_live, frees / 2) << of_live << " of " << frees;
+  EXPECT_GT(of_live, 3 * by_chance) << of_live << " of " << frees;
 }
 
 TEST(Crossover, KeepsItsPromises) {

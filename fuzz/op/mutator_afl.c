@@ -88,7 +88,7 @@ uint8_t afl_custom_havoc_mutation_probability(void *data) {
 // A part of the names of the files in the queue.
 const char *afl_custom_describe(void *data, size_t max_size) {
   (void)data;
-  return max_size > 2 ? "op" : "";
+  return max_size >= sizeof "op:operations" ? "op:operations" : "";
 }
 
 int afl_custom_init_trim(void *data, uint8_t *input, size_t size) {

@@ -122,7 +122,7 @@ TEST_F(MutatorAfl, HavocAndOddInputs) {
   }
   EXPECT_GT(library_.havoc_mutation_probability(data_), 0);
   EXPECT_LE(library_.havoc_mutation_probability(data_), 100);
-  EXPECT_STREQ(library_.describe(data_, 100), "op");
+  EXPECT_STREQ(library_.describe(data_, 100), "op:operations");
 }
 
 TEST_F(MutatorAfl, IsTheSameFromTheSameSeed) {

@@ -48,39 +48,65 @@ void program_move(struct program *program, size_t from, size_t to) {
 bool op_kind_allocates(unsigned kind) { return kind <= OP_PAGE_ALLOC; }
 bool op_kind_frees(unsigned kind) { return kind == OP_FREE || kind == OP_FREE_SIZED; }
 
-static void free_slot(struct program_slots *slots, uint8_t slot) {
-  if (slots->state[slot] == SLOT_LIVE) slots->state[slot] = SLOT_FREED;
+// What each kind does to its slot.
+enum effect { EFFECT_NONE, EFFECT_ALLOCATE, EFFECT_FREE, EFFECT_REALLOC, EFFECT_FREE_RANGE };
+
+static const uint8_t effects[OP_KINDS] = {
+    [OP_MALLOC] = EFFECT_ALLOCATE,       [OP_CALLOC] = EFFECT_ALLOCATE,        [OP_REALLOC] = EFFECT_REALLOC,
+    [OP_REALLOCARRAY] = EFFECT_ALLOCATE, [OP_ALIGNED_ALLOC] = EFFECT_ALLOCATE, [OP_POSIX_MEMALIGN] = EFFECT_ALLOCATE,
+    [OP_MEMALIGN] = EFFECT_ALLOCATE,     [OP_PAGE_ALLOC] = EFFECT_ALLOCATE,    [OP_FREE] = EFFECT_FREE,
+    [OP_FREE_SIZED] = EFFECT_FREE,       [OP_FREE_RANGE] = EFFECT_FREE_RANGE,
+};
+
+// Without a branch, so that the compiler makes vectors of it.
+static inline void free_slot(uint8_t *state) { *state = *state == SLOT_LIVE ? SLOT_FREED : *state; }
+
+static void free_range(struct program_slots *slots, size_t slot, size_t count) {
+  size_t wrapped = slot + count > OP_SLOTS ? slot + count - OP_SLOTS : 0;
+  for (size_t i = slot; i < slot + count - wrapped; i++) free_slot(&slots->state[i]);
+  for (size_t i = 0; i < wrapped; i++) free_slot(&slots->state[i]);
 }
 
-// Returns how much work that was.
-static size_t follow(struct program_slots *slots, const struct op *op, uint8_t slot) {
-  if (op->kind == OP_REALLOC && op->flags == 7 && slots->state[slot] == SLOT_LIVE) {
-    free_slot(slots, slot);
-  } else if (op_kind_allocates(op->kind)) {
-    slots->state[slot] = SLOT_LIVE;
-  } else if (op_kind_frees(op->kind)) {
-    free_slot(slots, slot);
-  } else if (op->kind == OP_FREE_RANGE) {
-    for (size_t i = 0; i < op->selector; i++) free_slot(slots, (uint8_t)(slot + i));
-    return op->selector;
+static inline void follow(struct program_slots *slots, const struct op *op, uint8_t slot) {
+  uint8_t *state = &slots->state[slot];
+  switch (effects[op->kind]) {
+    case EFFECT_ALLOCATE:
+      *state = SLOT_LIVE;
+      break;
+    case EFFECT_FREE:
+      free_slot(state);
+      break;
+    case EFFECT_REALLOC:
+      // Of size 0 it frees what is live, and allocates otherwise.
+      *state = op->flags == 7 && *state == SLOT_LIVE ? SLOT_FREED : SLOT_LIVE;
+      break;
+    case EFFECT_FREE_RANGE:
+      free_range(slots, slot, op->selector);
+      break;
+    default:
+      break;
   }
-  return 1;
 }
+
+// Most of the mutator's time is spent here, so not every repetition is followed; what it is for need not be exact.
+#define FOLLOWED_ROUNDS 32
+#define FOLLOWED_REPETITIONS 1024
 
 void program_find_slots(const struct program *program, size_t position, struct program_slots *slots) {
   memset(slots, 0, sizeof *slots);
-  size_t work = 0;
-  for (size_t i = 0; i < position && work < OP_EXECUTED_MAX; i++) {
+  size_t repetitions = 0;
+  for (size_t i = 0; i < position; i++) {
     const struct op *op = &program->ops[i];
     if (op->kind != OP_REPEAT) {
-      work += follow(slots, op, op->slot);
+      follow(slots, op, op->slot);
       continue;
     }
     size_t length = op->slot % 16u + 1, first = i < length ? 0 : i - length;
-    for (unsigned round = 1; round <= op->selector; round++) {
-      for (size_t k = first; k < i && work < OP_EXECUTED_MAX; k++) {
+    unsigned rounds = op->selector < FOLLOWED_ROUNDS ? op->selector : FOLLOWED_ROUNDS;
+    for (unsigned round = 1; round <= rounds && repetitions < FOLLOWED_REPETITIONS; round++) {
+      for (size_t k = first; k < i; k++, repetitions++) {
         const struct op *repeated = &program->ops[k];
-        work += follow(slots, repeated, (uint8_t)(repeated->slot + round * (op->flags + 1u)));
+        follow(slots, repeated, (uint8_t)(repeated->slot + round * (op->flags + 1u)));
       }
     }
   }
