@@ -2,7 +2,7 @@
 //
 // hak_check_heap: every block and every slab, one after the other; and the blocks that are live when the process ends.
 // Layer: api; reads every layer below. Holds the locks of the pool and the arena, so that no slab comes or goes meanwhile.
-// Test: tests/death, tests/unit/box_test.cc.
+// Test: tests/unit/check_heap_test.cc, tests/death.
 
 #include "allocator/api/check_heap.h"
 
