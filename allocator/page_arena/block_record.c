@@ -11,6 +11,11 @@
 void block_record_describe(const struct block_record *record, struct hak_misuse *misuse) {
   misuse->offset = (const char *)misuse->pointer - (const char *)misuse->block;
   misuse->state = (enum hak_block_state)record->state;
+  if (record->state != HAK_BLOCK_LIVE && !block_record_was_allocated(record)) {
+    misuse->state = HAK_BLOCK_UNUSED;
+    misuse->requested_size = 0;
+    return;
+  }
   misuse->requested_size = misuse->usable_size - record->slack;
   misuse->allocating_thread = record->allocated_by;
   const struct stack_depot_entry *stack = stack_depot_entry(record->allocation_stack);

@@ -21,6 +21,9 @@ HAK_INTERNAL bool block_record_check_free(unsigned size_class, const struct bloc
 HAK_INTERNAL void block_record_describe(const struct block_record *record, struct hak_misuse *misuse);
 HAK_END_DECLARATIONS
 
+// Whether the block has ever been a program's: blocks are carved some time before.
+HAK_INLINE bool block_record_was_allocated(const struct block_record *record) { return record->allocated_by != 0; }
+
 // The record of the block of a class's run that begins at an address; NULL if none begins there.
 HAK_INLINE struct block_record *block_record_find(const struct slab *run, uintptr_t address) {
   const struct size_class *of_class = &size_classes[run->size_class];

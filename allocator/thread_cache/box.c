@@ -92,16 +92,14 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
   found->record = block_record_find(run, address);
   misuse->size_class = run->size_class;
   misuse->usable_size = found->capacity;
-  if (found->record == NULL || found->record->state == HAK_BLOCK_UNKNOWN) {
-    uintptr_t begin;
-    const struct block_record *around = record_around(run, address, &begin);
-    if (around == NULL) return HAK_MISUSE_INVALID_POINTER;
-    misuse->block = (const void *)begin;
-    block_record_describe(around, misuse);
-    return HAK_MISUSE_INTERIOR_POINTER;
-  }
-  misuse->block = (const void *)address;
-  block_record_describe(found->record, misuse);
+  uintptr_t begin = address;
+  bool begins = found->record != NULL && found->record->state != HAK_BLOCK_UNKNOWN;
+  const struct block_record *record = begins ? found->record : record_around(run, address, &begin);
+  if (record == NULL) return HAK_MISUSE_INVALID_POINTER;
+  misuse->block = (const void *)begin;
+  block_record_describe(record, misuse);
+  if (!begins) return HAK_MISUSE_INTERIOR_POINTER;
+  if (misuse->state == HAK_BLOCK_UNUSED) return HAK_MISUSE_INVALID_POINTER;
   if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
   if (block_header_get(block_of_user(found->user)) != block_header_live(run->size_class)) {
     misuse->offset = -HAK_HEADER_BYTES;

@@ -150,6 +150,26 @@ FRESH_TEST(BlockRecordTest, Stacks) {
   EXPECT_EQ(nullptr, block.misuse().free_stack);
 }
 
+// Carved, but nobody has allocated it yet.
+TEST(BlockRecordTest, BlocksThatWereNeverAllocated) {
+  for (const enum hak_block_state state : {HAK_BLOCK_CACHED, HAK_BLOCK_FREE}) {
+    FreeBlock block(state, false);
+    block.record()->slack = block.record()->allocated_by = block.record()->freed_by = 0;
+    EXPECT_FALSE(block_record_was_allocated(block.record()));
+    EXPECT_TRUE(block.IsWhole());
+    block.bytes()[1] ^= 1;
+    ASSERT_FALSE(block.IsWhole());
+    EXPECT_EQ(HAK_MISUSE_WRITE_AFTER_FREE, block.misuse().kind);
+    EXPECT_EQ(HAK_BLOCK_UNUSED, block.misuse().state);
+    EXPECT_EQ(0u, block.misuse().requested_size);
+    EXPECT_EQ(0u, block.misuse().allocating_thread + block.misuse().freeing_thread);
+    block.record()->allocated_by = 5;
+    EXPECT_TRUE(block_record_was_allocated(block.record()));
+    ASSERT_FALSE(block.IsWhole());
+    EXPECT_EQ(state, block.misuse().state);
+  }
+}
+
 // Who freed a block the time before says nothing of one that is live.
 TEST(BlockRecordTest, LiveBlocksWereNotFreed) {
   FreeBlock block(HAK_BLOCK_LIVE, true);
