@@ -35,6 +35,7 @@
 #include "allocator/page_arena/registry.c"
 #include "allocator/page_arena/stack_depot.c"
 #include "allocator/page_arena/free_memory.c"
+#include "allocator/page_arena/block_record.c"
 #include "allocator/page_arena/span.c"
 #include "allocator/page_arena/purge.c"
 #include "allocator/page_arena/page_arena.c"

@@ -2,7 +2,7 @@
 //
 // hak_check_heap: every block and every slab, one after the other; and the blocks that are live when the process ends.
 // Layer: api; reads every layer below. Holds the locks of the pool and the arena, so that no slab comes or goes meanwhile.
-// Test: tests/death, tests/unit/box_test.cc.
+// Test: tests/unit/check_heap_test.cc, tests/death.
 
 #include "allocator/api/check_heap.h"
 
@@ -48,35 +48,21 @@ static void visit_all(struct visitor *visitor) {
 
 // ---- What is wrong --------------------------------------------------------------------------------------------------
 
-static void note(struct hak_misuse *misuse, enum hak_misuse_kind kind, const struct slab *run, uintptr_t block,
-                 uintptr_t wrong) {
-  *misuse = (struct hak_misuse){.kind = kind, .function = call_check.function, .pointer = (const void *)wrong};
-  misuse->block = (const void *)block;
-  misuse->size_class = run->size_class;
-  misuse->usable_size = size_class_usable(run->size_class);
-  misuse->offset = (ptrdiff_t)(wrong - block);
-  if (IS_BOX) box_describe(block_record_find(run, block), misuse);
-}
-
 static bool check_live_block(void *user, struct hak_misuse *misuse) {
   struct box_block block;
   return box_find_misuse(user, &call_check, &block, misuse) == HAK_MISUSE_NONE;
-}
-
-static bool check_free_block(const struct slab *run, uintptr_t address, const struct block_record *record,
-                             struct hak_misuse *misuse) {
-  const struct block *block = (const struct block *)address;
-  uintptr_t wrong = box_find_write(run->size_class, block, record);
-  if (wrong == 0) return true;
-  note(misuse, box_write_kind(block, wrong), run, address, wrong);
-  return false;
 }
 
 // Without records: a header says that the block is live or free, or at level 0 its class alone.
 static bool check_header(const struct slab *run, uintptr_t address, struct hak_misuse *misuse) {
   uint8_t header = block_header_get((const struct block *)address);
   if (header == block_header_live(run->size_class) || header == block_header_listed(run->size_class)) return true;
-  note(misuse, HAK_MISUSE_UNDERFLOW, run, address, address - HAK_HEADER_BYTES);
+  *misuse = (struct hak_misuse){.kind = HAK_MISUSE_UNDERFLOW, .function = call_check.function};
+  misuse->pointer = (const char *)address - HAK_HEADER_BYTES;
+  misuse->block = (const void *)address;
+  misuse->size_class = run->size_class;
+  misuse->usable_size = size_class_usable(run->size_class);
+  misuse->offset = -HAK_HEADER_BYTES;
   return false;
 }
 
@@ -103,7 +89,8 @@ static bool check_class_run(const struct slab *run, struct hak_misuse *misuse) {
       right = check_live_block((void *)address, misuse);
     } else {
       free_blocks += run->records[i].state == HAK_BLOCK_FREE;
-      right = check_free_block(run, address, &run->records[i], misuse);
+      right = block_record_check_free(run->size_class, (const struct block *)address, &run->records[i],
+                                      call_check.function, misuse);
     }
     if (!right) return false;
   }
@@ -120,7 +107,7 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   misuse->pointer = (const void *)wrong;
   misuse->block = (const void *)large_block_address(place);
   misuse->usable_size = large_block_capacity(place);
-  box_describe(record, misuse);
+  block_record_describe(record, misuse);
   return false;
 }
 

@@ -33,6 +33,7 @@ static const char *const states[] = {
     [HAK_BLOCK_QUARANTINED] = "free, in quarantine",
     [HAK_BLOCK_CACHED] = "free, in a list",
     [HAK_BLOCK_FREE] = "free",
+    [HAK_BLOCK_UNUSED] = "free, never allocated",
 };
 
 static void describe_block(struct text *text, const struct hak_misuse *misuse) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the Box asks about the process: who called, and what an address of code is.
-// Layer: os. Test: tests/death.
+// Layer: os. Test: tests/unit/os_inspect_test.cc, tests/death.
 
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -43,7 +43,7 @@ size_t os_stack_capture(const void **frames, size_t most, const void *inner) {
 void os_describe_address(struct text *text, const void *address) {
   Dl_info info;
   // A return address may be behind the function's last byte.
-  const char *code = (const char *)address - 1;
+  const void *code = (const void *)((uintptr_t)address - 1);
   if (dladdr == NULL || dladdr(code, &info) == 0) return;
   if (info.dli_fname != NULL) {
     const char *name = strrchr(info.dli_fname, '/');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which pages of memory were touched: what the Box asks before it looks at much of it. Layer: os.
-// Test: tests/unit/os_memory_test.cc.
+// Test: tests/unit/os_inspect_test.cc.
 
 #include <fcntl.h>
 #include <unistd.h>

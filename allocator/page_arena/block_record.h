@@ -11,6 +11,19 @@
 #include "allocator/page_arena/registry.h"
 #include "hakmem/misuse.h"
 
+HAK_BEGIN_DECLARATIONS
+// Whether a free block of a class, which is in no list or in one that nobody changes, is as it was left. Otherwise the first
+// byte that is not, or its header, is what a function reports.
+HAK_INTERNAL bool block_record_check_free(unsigned size_class, const struct block *block,
+                                          const struct block_record *record, const char *function,
+                                          struct hak_misuse *misuse);
+// Completes a report, whose pointer, block and usable size are set, by what the record says.
+HAK_INTERNAL void block_record_describe(const struct block_record *record, struct hak_misuse *misuse);
+HAK_END_DECLARATIONS
+
+// Whether the block has ever been a program's: blocks are carved some time before.
+HAK_INLINE bool block_record_was_allocated(const struct block_record *record) { return record->allocated_by != 0; }
+
 // The record of the block of a class's run that begins at an address; NULL if none begins there.
 HAK_INLINE struct block_record *block_record_find(const struct slab *run, uintptr_t address) {
   const struct size_class *of_class = &size_classes[run->size_class];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A hash table of stacks, and an index from numbers to them. Layer: page_arena; calls os and metadata. Lock: its own,
-// around metadata's. Test: tests/death.
+// around metadata's. Test: tests/unit/stack_depot_test.cc, tests/death.
 
 #include "allocator/page_arena/stack_depot.h"
 

@@ -20,7 +20,8 @@ struct stack_depot_entry {
 };
 
 HAK_BEGIN_DECLARATIONS
-// The number of the calling thread's stack, without the first skip frames. 0 if it is not known, or there is no memory.
+// The number of the calling thread's stack from the return address inner on (os_stack_capture). 0 if it is not known, or there
+// is no memory.
 HAK_INTERNAL uint32_t stack_depot_record(const void *inner);
 // The entry of a number; NULL for 0. Entries stay for ever.
 HAK_INTERNAL struct stack_depot_entry *stack_depot_entry(uint32_t number);

@@ -16,7 +16,7 @@
 struct block_record {
   struct block *link;     // of a free block: what the link in the block must be
   uint32_t slack;         // usable bytes behind the requested size
-  uint32_t allocated_by;  // kernel thread ids
+  uint32_t allocated_by;  // kernel thread ids; 0 where nobody has allocated or freed it yet
   uint32_t freed_by;
   uint32_t allocation_stack;  // in the stack depot; 0 where none was recorded
   uint32_t free_stack;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tables of records, in pages. Layer: shared_pool; calls os. Lock: its own, inside a class's. Test:
-// tests/unit/slab_blocks_test.cc.
+// tests/unit/record_table_test.cc.
 
 #include "allocator/shared_pool/record_table.h"
 

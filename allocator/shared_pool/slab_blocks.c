@@ -8,7 +8,6 @@
 
 #include "allocator/base/size_class.h"
 #include "allocator/os/misuse.h"
-#include "allocator/page_arena/free_memory.h"
 #include "allocator/shared_pool/record_table.h"
 
 bool slab_blocks_begin(struct slab *run) {
@@ -31,32 +30,14 @@ bool slab_blocks_begin(struct slab *run) {
   return true;
 }
 
-static void check_block(const struct slab *run, struct block *block, const struct block_record *record) {
-  size_t usable = size_class_usable(run->size_class);
-  uintptr_t address = (uintptr_t)block, wrong = 0;
-  if (block_link_get(block) != record->link) wrong = address;
-  if (wrong == 0 && record->filled) wrong = free_memory_check_fill(address + sizeof *block, usable - sizeof *block);
-  if (wrong == 0 && block_header_get(block) != block_header_free(run->size_class)) wrong = address - HAK_HEADER_BYTES;
-  if (wrong == 0) return;
-  struct hak_misuse misuse = {.kind = HAK_MISUSE_WRITE_AFTER_FREE,
-                              .function = "free",
-                              .pointer = (const void *)wrong,
-                              .block = block,
-                              .offset = (ptrdiff_t)(wrong - address),
-                              .state = HAK_BLOCK_FREE,
-                              .size_class = run->size_class,
-                              .usable_size = usable,
-                              .requested_size = usable - record->slack,
-                              .allocating_thread = record->allocated_by,
-                              .freeing_thread = record->freed_by};
-  misuse_report(&misuse);
-}
-
 void slab_blocks_end(struct slab *run) {
   if (HAK_CHECKS_LEVEL != HAK_CHECKS_BOX) return;
   char *user = (char *)run->address + run->first_offset;
   for (uint32_t i = 0; i < run->carved; i++, user += size_classes[run->size_class].stride) {
-    check_block(run, block_of_user(user), &run->records[i]);
+    struct hak_misuse misuse;
+    if (!block_record_check_free(run->size_class, block_of_user(user), &run->records[i], "free", &misuse)) {
+      misuse_report(&misuse);
+    }
   }
 }
 

@@ -20,24 +20,6 @@ HAK_COLD uint32_t box_read_thread_id(void) { return box_thread_id = os_thread_id
 
 HAK_COLD uint32_t box_record_stack(void) { return stack_depot_record(__builtin_return_address(0)); }
 
-void box_describe(const struct block_record *record, struct hak_misuse *misuse) {
-  misuse->offset = (const char *)misuse->pointer - (const char *)misuse->block;
-  misuse->state = (enum hak_block_state)record->state;
-  misuse->requested_size = misuse->usable_size - record->slack;
-  misuse->allocating_thread = record->allocated_by;
-  const struct stack_depot_entry *stack = stack_depot_entry(record->allocation_stack);
-  if (stack != NULL) {
-    misuse->allocation_stack = stack->frames;
-    misuse->allocation_frames = stack->count;
-  }
-  if (record->state == HAK_BLOCK_LIVE) return;
-  misuse->freeing_thread = record->freed_by;
-  stack = stack_depot_entry(record->free_stack);
-  if (stack == NULL) return;
-  misuse->free_stack = stack->frames;
-  misuse->free_frames = stack->count;
-}
-
 // ---- What is wrong with a pointer -----------------------------------------------------------------------------------
 
 static enum hak_misuse_kind free_block_kind(const struct box_call *call) {
@@ -62,7 +44,7 @@ static enum hak_misuse_kind find_in_free_memory(uintptr_t address, const struct 
   if (large_block_find_freed(address, &place)) {
     misuse->block = (const void *)large_block_address(&place);
     misuse->usable_size = large_block_capacity(&place);
-    box_describe(large_block_record(&place), misuse);
+    block_record_describe(large_block_record(&place), misuse);
     return free_block_kind(call);
   }
   const struct superslab *superslab = registry_find_superslab(address);
@@ -88,7 +70,7 @@ static enum hak_misuse_kind find_in_large(uintptr_t address, const struct box_ca
   found->capacity = large_block_capacity(&found->large);
   misuse->block = (const void *)block;
   misuse->usable_size = found->capacity;
-  box_describe(found->record, misuse);
+  block_record_describe(found->record, misuse);
   if (misuse->offset != 0) return HAK_MISUSE_INTERIOR_POINTER;
   if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
   uintptr_t wrong = large_block_check_front(&found->large);
@@ -110,16 +92,14 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
   found->record = block_record_find(run, address);
   misuse->size_class = run->size_class;
   misuse->usable_size = found->capacity;
-  if (found->record == NULL || found->record->state == HAK_BLOCK_UNKNOWN) {
-    uintptr_t begin;
-    const struct block_record *around = record_around(run, address, &begin);
-    if (around == NULL) return HAK_MISUSE_INVALID_POINTER;
-    misuse->block = (const void *)begin;
-    box_describe(around, misuse);
-    return HAK_MISUSE_INTERIOR_POINTER;
-  }
-  misuse->block = (const void *)address;
-  box_describe(found->record, misuse);
+  uintptr_t begin = address;
+  bool begins = found->record != NULL && found->record->state != HAK_BLOCK_UNKNOWN;
+  const struct block_record *record = begins ? found->record : record_around(run, address, &begin);
+  if (record == NULL) return HAK_MISUSE_INVALID_POINTER;
+  misuse->block = (const void *)begin;
+  block_record_describe(record, misuse);
+  if (!begins) return HAK_MISUSE_INTERIOR_POINTER;
+  if (misuse->state == HAK_BLOCK_UNUSED) return HAK_MISUSE_INVALID_POINTER;
   if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
   if (block_header_get(block_of_user(found->user)) != block_header_live(run->size_class)) {
     misuse->offset = -HAK_HEADER_BYTES;
@@ -219,26 +199,10 @@ void box_note_large_free(const struct box_block *block) {
 
 // ---- The TLS SLL ----------------------------------------------------------------------------------------------------
 
-uintptr_t box_find_write(unsigned size_class, const struct block *block, const struct block_record *record) {
-  uintptr_t address = (uintptr_t)block;
-  bool linked = record->state != HAK_BLOCK_QUARANTINED;
-  if (block_header_get(block) != block_header_free(size_class)) return address - HAK_HEADER_BYTES;
-  if (linked && block_link_get(block) != record->link) return address;
-  if (!record->filled) return 0;
-  size_t skipped = linked ? sizeof *block : 0;
-  return free_memory_check_fill(address + skipped, size_class_usable(size_class) - skipped);
-}
-
 HAK_COLD void box_report_free_block(unsigned size_class, struct block *block) {
   struct block_record *record = block_record_of(block);
-  uintptr_t wrong = box_find_write(size_class, block, record);
-  struct hak_misuse misuse = {.kind = box_write_kind(block, wrong),
-                              .function = "malloc",
-                              .pointer = (const void *)wrong,
-                              .block = block,
-                              .size_class = size_class,
-                              .usable_size = size_class_usable(size_class)};
-  box_describe(record, &misuse);
+  struct hak_misuse misuse;
+  if (block_record_check_free(size_class, block, record, "malloc", &misuse)) return;
   misuse_report(&misuse);
   // The program goes on: the block is filled as if it were fresh.
   record->filled = 0;
@@ -253,7 +217,7 @@ HAK_COLD bool box_scan_list(unsigned size_class, struct block *block, const stru
                                 .block = block,
                                 .size_class = size_class,
                                 .usable_size = size_class_usable(size_class)};
-    box_describe(block_record_of(block), &misuse);
+    block_record_describe(block_record_of(block), &misuse);
     misuse_report(&misuse);
     return false;
   }

@@ -51,15 +51,10 @@ HAK_INTERNAL void box_note_family(void *user, enum box_family family);
 HAK_INTERNAL void box_note_resize(const struct box_block *block, size_t size);
 // Ends a large block's life, which box_claim has claimed.
 HAK_INTERNAL void box_note_large_free(const struct box_block *block);
-// The first byte of a free block, or its header, that is not as it was left; 0 if all are.
-HAK_INTERNAL uintptr_t box_find_write(unsigned size_class, const struct block *block,
-                                      const struct block_record *record);
-// Reports what box_find_write finds.
+// Reports what is wrong with a free block.
 HAK_INTERNAL void box_report_free_block(unsigned size_class, struct block *block);
 // With the option box_scan: whether a block that is about to enter a list is not in it. Reports misuse otherwise.
 HAK_INTERNAL bool box_scan_list(unsigned size_class, struct block *block, const struct block *list);
-// Completes a report, whose pointer, block and usable size are set, by what the record says.
-HAK_INTERNAL void box_describe(const struct block_record *record, struct hak_misuse *misuse);
 // The number of the calling thread's stack, if stacks are recorded.
 HAK_INTERNAL uint32_t box_record_stack(void);
 HAK_INTERNAL_DATA HAK_THREAD_LOCAL uint32_t box_thread_id;
@@ -68,11 +63,6 @@ HAK_END_DECLARATIONS
 
 // The kernel's id of the calling thread.
 HAK_INLINE uint32_t box_thread(void) { return HAK_LIKELY(box_thread_id != 0) ? box_thread_id : box_read_thread_id(); }
-
-// What a write at a byte that box_find_write found is.
-HAK_INLINE enum hak_misuse_kind box_write_kind(const struct block *block, uintptr_t wrong) {
-  return wrong < (uintptr_t)block ? HAK_MISUSE_UNDERFLOW : HAK_MISUSE_WRITE_AFTER_FREE;
-}
 
 // Whether the byte behind a block is a header of the class, of a block that is live or free. Other threads may be changing
 // it from one to the other.

@@ -165,7 +165,7 @@ static void report_quarantined(unsigned size_class, const struct block_record *r
                               .block = user,
                               .size_class = size_class,
                               .usable_size = usable};
-  box_describe(record, &misuse);
+  block_record_describe(record, &misuse);
   misuse_report(&misuse);
 }
 

@@ -42,7 +42,7 @@ GROUPS = (
 MOSTLY = {
     "direct": re.compile("overwritten"),
     "checked": re.compile(r"overwritten|\(double free\)"),
-    "box": re.compile(r"^hakmem: (.*free memory was written to|malloc\()", re.MULTILINE),
+    "box": re.compile(r"^hakmem: (.*free memory was written to|malloc\(|.*overwritten.*\n  block .*, free)", re.MULTILINE),
     "asan": re.compile("(?!)"),
 }
 

@@ -6,6 +6,7 @@ load(":unit_test.bzl", "COPTS")
 
 # In the order in which a linker needs them.
 _LAYERS = [
+    "api",
     "thread_cache",
     "shared_pool",
     "page_arena",

@@ -15,7 +15,7 @@ extern "C" {
 
 enum hak_misuse_kind {
   HAK_MISUSE_NONE = 0,
-  HAK_MISUSE_INVALID_POINTER = 1,      // the address is no block's, and was none's when its memory was last in use
+  HAK_MISUSE_INVALID_POINTER = 1,      // no block was ever allocated here, as long as the memory has been in use
   HAK_MISUSE_INTERIOR_POINTER = 2,     // into a block or beside it, not to its start
   HAK_MISUSE_DOUBLE_FREE = 3,          // the block is free already
   HAK_MISUSE_USE_AFTER_FREE = 4,       // asked about a block that is free
@@ -36,6 +36,7 @@ enum hak_block_state {
   HAK_BLOCK_QUARANTINED = 2,  // freed a short time ago
   HAK_BLOCK_CACHED = 3,       // free, in a thread's list or in a chain
   HAK_BLOCK_FREE = 4,         // free, in its slab
+  HAK_BLOCK_UNUSED = 5,       // free, and never allocated yet
 };
 
 struct hak_misuse {
