@@ -96,7 +96,7 @@ static bool check_class_run(const struct slab *run, struct hak_misuse *misuse) {
   const struct size_class *class = &size_classes[run->size_class];
   uintptr_t address = run->address + run->first_offset;
   uint32_t free_blocks = 0;
-  for (uint32_t i = 0; i + HAK_SEED_BUG(106) < run->carved && i < class->blocks; i++, address += class->stride) {
+  for (uint32_t i = 0; i + HAK_SEED_BUG(108) < run->carved && i < class->blocks; i++, address += class->stride) {
     bool right;
     if (!IS_BOX) {
       right = check_header(run, address, misuse);

@@ -140,7 +140,7 @@ HAK_PUBLIC int hak_statistics_print(int file_descriptor) {
 HAK_PUBLIC int hak_trim(size_t keep) {
   if (!process_ready()) return 0;
   int error = os_error_get();
-  if (!HAK_SEED_BUG(105)) thread_cache_drain();
+  if (!HAK_SEED_BUG(107)) thread_cache_drain();
   shared_pool_drain();
   struct page_arena_statistics arena;
   page_arena_read_statistics(&arena);

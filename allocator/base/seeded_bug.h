@@ -3,7 +3,8 @@
 // Seeded bugs: mistakes that somebody could make, at places marked in the code, to measure whether the fuzz targets find them.
 // fuzz/seeded/bugs.def describes each by its number. Everything that is shipped is compiled without HAK_SEEDED_BUG: then
 // each mark is the constant 0 and leaves nothing in the machine code. With it one program holds all of them, and
-// hak_seeded_bug says which one is on. Layer: base. State: the one variable, for all variants that the program holds.
+// hak_seeded_bug says which one is on. Layer: base. No state of
+// its own.
 
 #ifndef ALLOCATOR_BASE_SEEDED_BUG_H_
 #define ALLOCATOR_BASE_SEEDED_BUG_H_
@@ -22,9 +23,8 @@ struct hak_seeded_bug {
   uint64_t triggered;  // how often that made a difference, as far as the place can tell
 };
 
-// Weak, because every translation unit that holds a variant defines it.
+// Defined by the program (fuzz/seeded/seeded_bugs.c): it is nobody's state of the variants that it holds.
 extern struct hak_seeded_bug hak_seeded_bug;
-__attribute__((weak, visibility("default"))) struct hak_seeded_bug hak_seeded_bug;
 HAK_END_DECLARATIONS
 
 // Not inlined and not instrumented: a fuzzer that is guided by coverage must not be guided to the bugs by their marks.

@@ -17,7 +17,7 @@ HAK_INLINE struct block_record *block_record_find(const struct slab *run, uintpt
   const struct size_class *of_class = &size_classes[run->size_class];
   uint64_t offset = address - (run->address + run->first_offset);
   uint64_t number = offset * of_class->reciprocal >> HAK_RECIPROCAL_SHIFT;
-  if (HAK_UNLIKELY(number >= of_class->blocks || (number * of_class->stride != offset && !HAK_SEED_BUG(49))))
+  if (HAK_UNLIKELY(number >= of_class->blocks || (number * of_class->stride != offset && !HAK_SEED_BUG(50))))
     return NULL;
   return &run->records[number];
 }

@@ -48,7 +48,7 @@ HAK_END_DECLARATIONS
 
 HAK_INLINE uintptr_t large_block_address(const struct large_place *place) { return place->start + place->offset; }
 HAK_INLINE size_t large_block_capacity(const struct large_place *place) {
-  return place->bytes - (HAK_SEED_BUG_IF(48, place->offset != 0) ? 0 : place->offset);
+  return place->bytes - (HAK_SEED_BUG_IF(49, place->offset != 0) ? 0 : place->offset);
 }
 
 #endif  // ALLOCATOR_PAGE_ARENA_LARGE_BLOCK_H_

@@ -62,7 +62,7 @@ struct superslab *registry_find_superslab(uintptr_t address) {
 
 struct slab *registry_find_run(uintptr_t address) {
   struct superslab *superslab = registry_find_superslab(address);
-  if (superslab == NULL || (superslab->state != SUPERSLAB_SLABS && !HAK_SEED_BUG_IF(10, superslab->slabs == NULL)))
+  if (superslab == NULL || (superslab->state != SUPERSLAB_SLABS && !HAK_SEED_BUG_IF(11, superslab->slabs == NULL)))
     return NULL;
   struct slab *slab = &superslab->slabs[(address - superslab->address) >> HAK_SLAB_SHIFT];
   return slab->state == SLAB_FREE ? NULL : slab - slab->run_index;

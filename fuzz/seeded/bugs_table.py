@@ -17,8 +17,10 @@ TABLE = os.path.join(HERE, "bugs.def")
 
 LEVELS = ["both", "direct", "box"]
 TARGETS = ["differential", "misuse", "threads", "faults", "large", "options", "size_class", "fork"]
-ORACLES = ["overlap", "alignment", "content", "zero", "errno", "usable", "statistics", "conservation", "drain", "memory_calls",
-           "returned_memory", "differential", "trace", "check_heap", "misuse", "crash"]
+# Those of fuzz/model/oracle.h; and a crash or a hang.
+ORACLES = ["overlap", "alignment", "header", "usable", "content", "zero", "error", "statistics", "conservation", "drain",
+           "memory_calls", "returned_memory", "locks", "differential", "trace", "check_heap", "misuse", "unchanged",
+           "own_memory", "crash"]
 
 Bug = collections.namedtuple("Bug", "number name file levels targets oracles precedent description")
 

@@ -16,6 +16,8 @@
 #error "compiled with HAK_SEEDED_BUG, as the variants are"
 #endif
 
+struct hak_seeded_bug hak_seeded_bug;
+
 static const struct seeded_bug seeded_bugs[] = {
 #define SEEDED_BUG(number, name, file, levels, targets, oracles, precedent, description) \
   {number, #name, file, levels, targets, oracles, precedent, description},
