@@ -7,6 +7,8 @@
 //   -DHAK_OVERRIDE_MALLOC=1    also malloc, free, operator new, … under their standard names
 //   -DHAK_PREFIX=name_         the hak_* functions under another prefix
 //   -DHAK_FAKE_OS=1            memory calls that tests can make fail
+//   -DHAK_MEMORY_SOURCE=\"f\"   memory calls from another file, and
+//   -DHAK_SMALL_GEOMETRY=1     small slabs: both for fuzz targets
 
 #define HAK_ALL_IN_ONE 1
 #define _GNU_SOURCE 1
@@ -15,10 +17,14 @@
 #include "allocator/base/size_class.c"
 
 #include "allocator/os/lock.c"
-#ifdef HAK_FAKE_OS
+#if defined(HAK_MEMORY_SOURCE)
+#include HAK_MEMORY_SOURCE
+#elif defined(HAK_FAKE_OS)
 #include "allocator/os/os_memory_fake.c"
+#include "allocator/os/os_touched_linux.c"
 #else
 #include "allocator/os/os_memory_linux.c"
+#include "allocator/os/os_touched_linux.c"
 #endif
 #include "allocator/os/os_process_linux.c"
 #include "allocator/os/os_inspect_linux.c"

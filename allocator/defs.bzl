@@ -22,7 +22,7 @@ LAYERS = [
 # optimisation is of no use, not even in a debugger, and -c opt alone would add a stack protector, frame pointers and
 # _FORTIFY_SOURCE to the fast paths. The compiler must not take the allocator's functions for the library's: it would
 # turn the body of calloc into a call of calloc.
-_COPTS = [
+ALLOCATOR_COPTS = [
     "-std=gnu11",
     "-Wall",
     "-Wextra",
@@ -88,7 +88,7 @@ def allocator_library(name, level = None, prefix = None, override_malloc = False
     cc_library(
         name = name,
         srcs = ["all_in_one.c"],
-        copts = _COPTS,
+        copts = ALLOCATOR_COPTS,
         # Threads come back to the allocator when they end: a library that contains it must not be unloaded before.
         linkopts = ["-pthread", "-Wl,-z,nodelete"],
         linkstatic = 1,
@@ -112,7 +112,7 @@ def allocator_layer(name, srcs, hdrs, deps = [], **kwargs):
         name = name,
         srcs = srcs,
         hdrs = hdrs,
-        copts = _COPTS,
+        copts = ALLOCATOR_COPTS,
         defines = _checks_level(None) + ["HAK_NO_TRACKING=1"],
         linkopts = ["-pthread"],
         linkstatic = 1,

@@ -19,6 +19,17 @@ cc_toolchain_suite = native.cc_toolchain_suite
 objc_library = native.objc_library
 """
 
+# A name of Bazel's own cannot be defined in the file that takes it from there.
+_RULES_CC_NATIVE_INFO = """
+native_cc_info = CcInfo
+"""
+
+_RULES_CC_INFO = """
+load(":native_cc_info.bzl", "native_cc_info")
+
+CcInfo = native_cc_info
+"""
+
 _RULES_JAVA = """
 java_binary = native.java_binary
 java_import = native.java_import
@@ -80,6 +91,9 @@ def hakmem_repositories():
     maybe(_written_repository, name = "rules_cc", files = {
         "BUILD": "",
         "cc/BUILD": "",
+        "cc/common/BUILD": "",
+        "cc/common/cc_info.bzl": _RULES_CC_INFO,
+        "cc/common/native_cc_info.bzl": _RULES_CC_NATIVE_INFO,
         "cc/defs.bzl": _RULES_CC,
     })
     maybe(_written_repository, name = "rules_java", files = {

@@ -1,33 +1,35 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Generates allocator/base/size_class_table.h.
+"""Generates allocator/base/size_class_table.h and size_class_table_small.h.
 
 A size class is a stride: the distance from one block to the next in a run. The byte before each user pointer holds
 the block's header, so a block of stride S serves requests of up to S - 1 bytes. This program chooses the run length
 of every class, works out the multiplier that replaces a division by the stride, checks both, and writes the header.
+The small one has the same strides in small slabs: fuzz targets reach the ends of slabs and superslabs soon with it.
 
-    tools/size_classes.py            rewrite the header
-    tools/size_classes.py --check    exit with 1 and a diff if the header is not what this program writes
-    tools/size_classes.py --print    print the header
+    tools/size_classes.py                     rewrite both headers
+    tools/size_classes.py --check             exit with 1 and a diff if one is not what this program writes
+    tools/size_classes.py --geometry small    only that one (or: production)
+    tools/size_classes.py --print             print instead of writing
 """
 
 import argparse
+import collections
 import difflib
 import os
 import sys
 
-SLAB_BYTES = 65536
-MAX_RUN_SLABS = 16
-MINIMUM_BLOCKS = 8
-# A run is lengthened until no more than this part of it is lost before the first and after the last block ...
-WANTED_WASTE = 0.032
-# ... and no class may lose more than this.
-ALLOWED_WASTE = 0.065
+# A run is lengthened until no more than wanted_waste of it is lost before the first and after the last block; no class may
+# lose more than allowed_waste.
+Geometry = collections.namedtuple(
+    "Geometry", "header slab_bytes max_run_slabs minimum_blocks wanted_waste allowed_waste")
+GEOMETRIES = {
+    "production": Geometry("allocator/base/size_class_table.h", 65536, 16, 8, 0.032, 0.065),
+    "small": Geometry("allocator/base/size_class_table_small.h", 8192, 16, 2, 0.3, 0.51),
+}
 SMALL_MAX = 32768
 HEADER_BYTES = 1
 GRANULE = 16
-
-HEADER_PATH = "allocator/base/size_class_table.h"
 
 
 def normal_strides():
@@ -47,27 +49,29 @@ ALIGNED_STRIDES = [64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 409
 
 
 class SizeClass:
-    def __init__(self, index, stride, alignment):
+    def __init__(self, geometry, index, stride, alignment):
+        self.geometry = geometry
         self.index = index
         self.stride = stride
         self.alignment = alignment
         self.first_offset = alignment
         self.run_slabs = self.choose_run()
-        self.run_bytes = self.run_slabs * SLAB_BYTES
+        self.run_bytes = self.run_slabs * self.geometry.slab_bytes
         self.blocks = self.blocks_in(self.run_slabs)
         self.reciprocal = 0
 
     def blocks_in(self, slabs):
         # The last block's usable bytes end one byte before the place of the next header.
-        return (slabs * SLAB_BYTES - self.first_offset + HEADER_BYTES) // self.stride
+        return (slabs * self.geometry.slab_bytes - self.first_offset + HEADER_BYTES) // self.stride
 
     def waste_in(self, slabs):
-        return 1 - self.blocks_in(slabs) * self.stride / (slabs * SLAB_BYTES)
+        return 1 - self.blocks_in(slabs) * self.stride / (slabs * self.geometry.slab_bytes)
 
     def choose_run(self):
-        candidates = [s for s in range(1, MAX_RUN_SLABS + 1) if self.blocks_in(s) >= MINIMUM_BLOCKS]
+        longest = self.geometry.max_run_slabs
+        candidates = [s for s in range(1, longest + 1) if self.blocks_in(s) >= self.geometry.minimum_blocks]
         for slabs in candidates:
-            if self.waste_in(slabs) <= WANTED_WASTE:
+            if self.waste_in(slabs) <= self.geometry.wanted_waste:
                 return slabs
         return min(candidates, key=self.waste_in)
 
@@ -76,8 +80,8 @@ class SizeClass:
         assert stride % self.alignment == 0 and self.first_offset % self.alignment == 0, self.index
         assert end - HEADER_BYTES <= self.run_bytes, "class %d runs over the end of its run" % self.index
         assert end + stride - HEADER_BYTES > self.run_bytes, "class %d leaves out a block" % self.index
-        assert self.blocks >= MINIMUM_BLOCKS, "class %d has too few blocks" % self.index
-        assert self.waste_in(self.run_slabs) <= ALLOWED_WASTE, "class %d wastes too much" % self.index
+        assert self.blocks >= self.geometry.minimum_blocks, "class %d has too few blocks" % self.index
+        assert self.waste_in(self.run_slabs) <= self.geometry.allowed_waste, "class %d wastes too much" % self.index
 
 
 def reciprocal_is_exact(stride, reciprocal, shift, limit):
@@ -118,10 +122,10 @@ def lookup_table(normal):
     return table
 
 
-def generate():
-    normal = [SizeClass(i, s, GRANULE) for i, s in enumerate(normal_strides(), 1)]
+def generate(geometry):
+    normal = [SizeClass(geometry, i, s, GRANULE) for i, s in enumerate(normal_strides(), 1)]
     first_aligned = len(normal) + 1
-    aligned = [SizeClass(i, s, s & -s) for i, s in enumerate(ALIGNED_STRIDES, first_aligned)]
+    aligned = [SizeClass(geometry, i, s, s & -s) for i, s in enumerate(ALIGNED_STRIDES, first_aligned)]
     classes = normal + aligned
     for c in classes:
         c.check()
@@ -134,7 +138,8 @@ def generate():
         "//",
         "// The size classes: written by tools/size_classes.py, which also checks them. Do not edit.",
         "//",
-        "// A class is a stride. Its blocks lie in a run of `slabs` slabs of 64 KiB: the first user pointer is at",
+        "// A class is a stride. Its blocks lie in a run of `slabs` slabs of %d KiB: the first user pointer is at" %
+        (geometry.slab_bytes // 1024),
         "// `first offset` from the start of the run, the others follow at every stride. The byte before a user pointer",
         "// is the block's header, so a block of stride S has S - 1 usable bytes. Class 0 means no class.",
         "//",
@@ -192,30 +197,38 @@ def generate():
     return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the header instead of writing it")
-    parser.add_argument("--print", action="store_true", help="print the header instead of writing it")
-    parser.add_argument("--header", help="the header's path (default: beside this program's directory)")
-    arguments = parser.parse_args()
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    path = arguments.header or os.path.join(root, HEADER_PATH)
-    text = generate()
-    if arguments.print:
-        sys.stdout.write(text)
-        return 0
-    if not arguments.check:
-        with open(path, "w", encoding="ascii") as header:
-            header.write(text)
-        return 0
+def check(path, text, name):
     with open(path, encoding="ascii") as header:
         present = header.read()
     if present == text:
         return 0
     sys.stdout.writelines(difflib.unified_diff(
-        present.splitlines(True), text.splitlines(True), HEADER_PATH, "tools/size_classes.py --print"))
-    print("%s is not what tools/size_classes.py writes: run the program, do not edit the header." % HEADER_PATH)
+        present.splitlines(True), text.splitlines(True), name, "tools/size_classes.py --print"))
+    print("%s is not what tools/size_classes.py writes: run the program, do not edit the header." % name)
     return 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with the headers instead of writing them")
+    parser.add_argument("--print", action="store_true", help="print the headers instead of writing them")
+    parser.add_argument("--geometry", choices=sorted(GEOMETRIES), help="only this one")
+    parser.add_argument("--header", help="the header's path, with --geometry (default: beside this program's directory)")
+    arguments = parser.parse_args()
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    status = 0
+    for name in [arguments.geometry] if arguments.geometry else sorted(GEOMETRIES):
+        geometry = GEOMETRIES[name]
+        text = generate(geometry)
+        path = arguments.header or os.path.join(root, geometry.header)
+        if arguments.print:
+            sys.stdout.write(text)
+        elif arguments.check:
+            status |= check(path, text, geometry.header)
+        else:
+            with open(path, "w", encoding="ascii") as header:
+                header.write(text)
+    return status
 
 
 if __name__ == "__main__":

@@ -38,7 +38,9 @@ static void read_statistics(struct hak_statistics *result) {
   memset(result, 0, sizeof *result);
   result->version = HAK_STATISTICS_VERSION;
   result->classes = HAK_CLASS_COUNT;
-  if (!process_ready()) return;
+  bool ready = process_ready();
+  result->system_calls = os_memory_calls();
+  if (!ready) return;
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
     struct hak_class_statistics *one = &result->by_class[size_class];
     read_class(size_class, one);
@@ -65,7 +67,6 @@ static void read_statistics(struct hak_statistics *result) {
   result->mapped_bytes = arena.mapped_bytes;
   result->metadata_bytes = arena.metadata_bytes;
   result->purged_bytes = arena.purged_bytes;
-  result->system_calls = os_memory_calls();
 }
 
 HAK_PUBLIC int hak_get_statistics(struct hak_statistics *statistics, size_t size) {

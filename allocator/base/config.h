@@ -34,19 +34,28 @@
 #define HAK_HEADER_CLASS_LIMIT 64
 
 // A slab is the unit in which memory is handed out by the page arena. It is a multiple of every page size in use
-// (4, 16 and 64 KiB), so that a slab can always be purged by itself.
+// (4, 16 and 64 KiB), so that a slab can always be purged by itself. A superslab is one transparent huge page and the unit in
+// which address space is taken. Fuzz targets are also built with small ones, whose ends a few blocks reach.
+#ifdef HAK_SMALL_GEOMETRY
+#define HAK_SLAB_SHIFT 13
+#define HAK_SUPERSLAB_SHIFT 18
+#else
 #define HAK_SLAB_SHIFT 16
-#define HAK_SLAB_BYTES ((size_t)1 << HAK_SLAB_SHIFT)
-// A superslab is one transparent huge page and the unit in which address space is taken.
 #define HAK_SUPERSLAB_SHIFT 21
+#endif
+#define HAK_SLAB_BYTES ((size_t)1 << HAK_SLAB_SHIFT)
 #define HAK_SUPERSLAB_BYTES ((size_t)1 << HAK_SUPERSLAB_SHIFT)
 #define HAK_SUPERSLAB_SLABS (1u << (HAK_SUPERSLAB_SHIFT - HAK_SLAB_SHIFT))
 
 // All blocks of a process lie in one window of address space, for which a table has one byte per slab. Only those parts
-// of the window that are in use are mapped.
+// of the window that are in use are mapped. The smallest window is for processes whose address space is limited.
+#ifdef HAK_SMALL_GEOMETRY
+#define HAK_WINDOW_MAX_BYTES ((size_t)1 << 27)
+#define HAK_WINDOW_MIN_BYTES ((size_t)1 << 26)
+#else
 #define HAK_WINDOW_MAX_BYTES ((size_t)1 << 40)
-// The smallest window, for processes whose address space is limited.
 #define HAK_WINDOW_MIN_BYTES ((size_t)1 << 36)
+#endif
 
 // A chain is what thread caches and the shared pool exchange: at most this many blocks.
 #define HAK_CHAIN_BLOCKS_MAX 128

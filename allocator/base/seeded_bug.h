@@ -3,8 +3,7 @@
 // Seeded bugs: mistakes that somebody could make, at places marked in the code, to measure whether the fuzz targets find them.
 // fuzz/seeded/bugs.def describes each by its number. Everything that is shipped is compiled without HAK_SEEDED_BUG: then
 // each mark is the constant 0 and leaves nothing in the machine code. With it one program holds all of them, and
-// hak_seeded_bug says which one is on. Layer: base. No state of
-// its own.
+// hak_seeded_bug says which one is on. Layer: base. No state.
 
 #ifndef ALLOCATOR_BASE_SEEDED_BUG_H_
 #define ALLOCATOR_BASE_SEEDED_BUG_H_

@@ -11,7 +11,11 @@
 
 #include "allocator/base/config.h"
 #include "allocator/base/seeded_bug.h"
+#ifdef HAK_SMALL_GEOMETRY
+#include "allocator/base/size_class_table_small.h"
+#else
 #include "allocator/base/size_class_table.h"
+#endif
 
 struct size_class {
   uint32_t stride;        // bytes from one block to the next; usable are stride - 1

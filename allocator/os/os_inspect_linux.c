@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the Box asks about the process: which pages were touched, who called, what an address of code is.
+// What the Box asks about the process: who called, and what an address of code is.
 // Layer: os. Test: tests/death.
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -14,21 +13,6 @@
 #include "allocator/os/text.h"
 
 uint32_t os_thread_id(void) { return (uint32_t)syscall(SYS_gettid); }
-
-// A page without an entry in the page table and not swapped out was never touched, or was given back. Where /proc cannot be
-// read, any page may have been.
-uint64_t os_memory_touched(const void *address, size_t pages) {
-  uint64_t entries[64], touched = 0;
-  size_t page_size = os_page_size();
-  int descriptor = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return UINT64_MAX;
-  size_t bytes = pages * sizeof entries[0];
-  ssize_t done = pread(descriptor, entries, bytes, (off_t)((uintptr_t)address / page_size * sizeof entries[0]));
-  close(descriptor);
-  if (done != (ssize_t)bytes) return UINT64_MAX;
-  for (size_t i = 0; i < pages; i++) touched |= (entries[i] >> 62 != 0 ? (uint64_t)1 : 0) << i;
-  return touched;
-}
 
 // Weak, so that a static program that does not use them anyway is not made to.
 __attribute__((weak)) int backtrace(void **frames, int most);

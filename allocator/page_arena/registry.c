@@ -32,7 +32,9 @@ static bool map_tables(size_t window_bytes) {
 // The kernel places mappings from the top of the address space down, as the tables show. The window begins this far below
 // them, where it meets nothing unless the program reserves as much, and is as randomly placed as the kernel placed the
 // tables. Sanitizers let a program map only the uppermost 1.5 TiB (gcc's ThreadSanitizer) and what lies around its own code.
-#ifdef HAK_SANITIZER_HAS_MALLOC
+#if defined(HAK_SMALL_GEOMETRY)
+#define WINDOW_DISTANCE (4 * HAK_WINDOW_MAX_BYTES)
+#elif defined(HAK_SANITIZER_HAS_MALLOC)
 #define WINDOW_DISTANCE ((uintptr_t)1 << 38)
 #else
 #define WINDOW_DISTANCE ((uintptr_t)16 << 40)

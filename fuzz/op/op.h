@@ -7,6 +7,7 @@
 #ifndef FUZZ_OP_OP_H_
 #define FUZZ_OP_OP_H_
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,31 +28,31 @@ extern "C" {
 
 // What an operation does with its fields: slot; size, made of selector and delta; flags, 0 to 7.
 enum op_kind {
-  OP_MALLOC,              // slot = malloc(size)
-  OP_CALLOC,              // slot = calloc(count, size / count) with the count of flags; see op_calloc_arguments
-  OP_REALLOC,             // slot = realloc(slot, size); flags 7: size 0
-  OP_REALLOCARRAY,        // the same with a product, as OP_CALLOC
-  OP_ALIGNED_ALLOC,       // slot = aligned_alloc(alignment, size); for these three see op_alignment and op_aligned_size
+  OP_MALLOC,         // slot = malloc(size)
+  OP_CALLOC,         // slot = calloc(count, size / count) with the count of flags; see op_calloc_arguments
+  OP_REALLOC,        // slot = realloc(slot, size); flags 7: size 0
+  OP_REALLOCARRAY,   // the same with a product, as OP_CALLOC
+  OP_ALIGNED_ALLOC,  // slot = aligned_alloc(alignment, size); for these three see op_alignment and op_aligned_size
   OP_POSIX_MEMALIGN,
   OP_MEMALIGN,
-  OP_PAGE_ALLOC,          // slot = valloc(size), with odd flags pvalloc(size)
-  OP_FREE,                // free(slot)
-  OP_FREE_SIZED,          // by free_aligned_sized where the block has an alignment
-  OP_FREE_RANGE,          // frees slot, slot + 1, ... as many as selector says, backwards with odd flags
+  OP_PAGE_ALLOC,  // slot = valloc(size), with odd flags pvalloc(size)
+  OP_FREE,        // free(slot)
+  OP_FREE_SIZED,  // by free_aligned_sized where the block has an alignment
+  OP_FREE_RANGE,  // frees slot, slot + 1, ... as many as selector says, backwards with odd flags
   OP_USABLE_SIZE,
-  OP_WRITE,               // fills slot anew
-  OP_VERIFY,              // looks at the contents of every block
-  OP_TRIM,                // trim(0), with odd flags trim(size)
-  OP_STATISTICS,          // compares the statistics with the model
-  OP_CHECK_HEAP,          // hak_check_heap
-  OP_CLOCK,               // selector * 4 milliseconds pass
-  OP_FAULT,               // which memory calls fail from now on; see op_fault
-  OP_PURGE_MODE,          // flags: how purge leaves the memory
-  OP_THREAD_SWITCH,       // the next operations are thread flags % OP_THREADS's
-  OP_THREAD_EXIT,         // thread flags % OP_THREADS ends; it begins anew when it is switched to
-  OP_MISUSE,              // misuse number selector % OP_MISUSE_KINDS of slot, with delta as its argument
-  OP_REPEAT,              // the slot % 16 + 1 operations before this one are repeated selector times, each time with slots
-                          // flags + 1 further on
+  OP_WRITE,          // fills slot anew
+  OP_VERIFY,         // looks at the contents of every block
+  OP_TRIM,           // trim(0), with odd flags trim(size)
+  OP_STATISTICS,     // compares the statistics with the model
+  OP_CHECK_HEAP,     // hak_check_heap
+  OP_CLOCK,          // selector * 4 milliseconds pass
+  OP_FAULT,          // which memory calls fail from now on; see op_fault
+  OP_PURGE_MODE,     // flags: how purge leaves the memory
+  OP_THREAD_SWITCH,  // the next operations are thread flags % OP_THREADS's
+  OP_THREAD_EXIT,    // thread flags % OP_THREADS ends; it begins anew when it is switched to
+  OP_MISUSE,         // misuse number selector % OP_MISUSE_KINDS of slot, with delta as its argument
+  OP_REPEAT,         // the slot % 16 + 1 operations before this one are repeated selector times, each time with slots
+                     // flags + 1 further on
   OP_KINDS,
 };
 
@@ -119,6 +120,49 @@ void op_calloc_arguments(const struct op *op, size_t *count, size_t *size);
 size_t op_alignment(const struct op *op);
 size_t op_aligned_size(const struct op *op);
 struct op_fault op_fault(const struct op *op);
+
+// What an operation asks for, resolved once for whoever executes or prints it. A field that its kind does not use is 0.
+struct op_arguments {
+  size_t size;   // malloc, realloc, aligned ones: the size; calloc, reallocarray: of one element; trim: what to keep
+  size_t count;  // calloc, reallocarray: elements; free range: slots
+  size_t bytes;  // what is asked for in all: size or count * size; SIZE_MAX if that overflows
+  size_t alignment;  // of the three that have one as an argument
+  bool overflows;    // count * size does
+  bool backwards;    // free range: from the last slot to the first
+  bool whole_pages;  // page alloc: pvalloc, otherwise valloc
+  uint8_t thread;    // thread switch, thread exit
+  uint8_t purge_mode;
+  uint8_t misuse;  // enum op_misuse
+  int8_t delta;    // misuse: its argument
+  uint32_t milliseconds;
+  struct op_fault fault;
+};
+
+struct op_arguments op_resolve(const struct op *op);
+// The slot that a free range frees in step i, less than its count.
+uint8_t op_range_slot(const struct op *op, const struct op_arguments *arguments, size_t i);
+
+// The operations of an input in the order in which they are executed, repetitions unrolled, at most OP_EXECUTED_MAX:
+//     op_cursor_begin(&cursor, data, size);
+//     while (op_next(&cursor, &op)) ... op_resolve(&op) ...
+// The slots are those of the repetition. OP_REPEAT itself is never handed out: repeats among the operations that another
+// one repeats are left out there.
+struct op_cursor {
+  // To read: where the operation that was handed out last lies in the input, and its repetition, from 1 on; 0: itself.
+  size_t index;
+  unsigned round;
+  // How many were handed out.
+  size_t executed;
+
+  const uint8_t *data;
+  size_t count, next;
+  // The operations that are being repeated; inactive if rounds is 0.
+  size_t first, end, position;
+  unsigned rounds, shift;
+};
+
+void op_cursor_begin(struct op_cursor *cursor, const uint8_t *data, size_t size);
+bool op_next(struct op_cursor *cursor, struct op *op);
 
 const char *op_kind_name(unsigned kind);
 const char *op_misuse_name(unsigned kind);

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: fuzz/execute/misuse_test.cc.
+
+#include "fuzz/execute/misuse.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define KINDS(...) kinds_of((const enum hak_misuse_kind[]){__VA_ARGS__, HAK_MISUSE_NONE})
+#define HEADER_LIVE_TO_FREE 0x40u
+
+static struct {
+  unsigned count;
+  struct hak_misuse last;
+} reports;
+
+static void note_report(const struct hak_misuse *misuse) {
+  reports.count++;
+  reports.last = *misuse;
+}
+
+void misuse_begin(const struct heap *heap) {
+  reports.count = 0;
+  heap->set_misuse_handler(note_report);
+}
+
+void misuse_expect_none(struct execution *execution, struct op *op) {
+  (void)execution;
+  (void)op;
+  ORACLE_CHECK(misuse, reports.count == 0, "reported, where nothing was wrong: %s: %s", reports.last.function,
+               reports.last.message);
+  reports.count = 0;
+}
+
+static uint32_t kinds_of(const enum hak_misuse_kind *kinds) {
+  uint32_t mask = 0;
+  for (; *kinds != HAK_MISUSE_NONE; kinds++) mask |= 1u << *kinds;
+  return mask;
+}
+
+// ---- A pointer that is not to be given back --------------------------------------------------------------------------
+
+struct bad_pointer {
+  char *user;  // NULL: there is none in this state of the heap
+  uint32_t kinds;
+  // A byte that is changed for the call, and what it becomes; NULL: none is.
+  uint8_t *byte;
+  uint8_t value;
+};
+
+static struct bad_pointer freed_pointer(const struct model *model, unsigned slot) {
+  // Its slab may be gone, or be in use for something else.
+  return (struct bad_pointer){.user = (char *)model->freed[slot],
+                              .kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_INVALID_POINTER,
+                                             HAK_MISUSE_INTERIOR_POINTER, HAK_MISUSE_USE_AFTER_FREE)};
+}
+
+static struct bad_pointer misaligned_pointer(const struct model *model, unsigned slot, int delta) {
+  const struct model_block *block = &model->slots[slot];
+  if (block->user == NULL) return (struct bad_pointer){0};
+  return (struct bad_pointer){.user = block->user + 1 + (unsigned)delta % 15,
+                              .kinds = KINDS(HAK_MISUSE_INTERIOR_POINTER, HAK_MISUSE_INVALID_POINTER)};
+}
+
+static struct bad_pointer interior_pointer(const struct model *model, unsigned slot, int delta, bool forged) {
+  const struct model_block *block = &model->slots[slot];
+  if (block->user == NULL || block->usable <= 16) return (struct bad_pointer){0};
+  size_t steps = (block->usable - 1) / 16;
+  struct bad_pointer bad = {.user = block->user + 16 * (1 + (unsigned)delta % steps),
+                            .kinds = KINDS(HAK_MISUSE_INTERIOR_POINTER, HAK_MISUSE_INVALID_POINTER)};
+  if (forged) {
+    bad.byte = (uint8_t *)bad.user - 1;
+    bad.value = block->place.size_class != 0 ? *model->heap->header(block->user) : 0x81;
+  }
+  return bad;
+}
+
+static struct bad_pointer foreign_pointer(int delta) {
+  static char global[64] __attribute__((aligned(64)));
+  static const uintptr_t addresses[] = {
+      1, 16, 4096, UINTPTR_MAX, UINTPTR_MAX - 15, (uintptr_t)1 << 63, (uintptr_t)1 << 47};
+  const unsigned count = sizeof addresses / sizeof addresses[0];
+  unsigned choice = (unsigned)(uint8_t)delta % (count + 2);
+  struct bad_pointer bad = {.user = global + 16, .kinds = KINDS(HAK_MISUSE_INVALID_POINTER)};
+  if (choice < count) bad.user = (char *)addresses[choice];
+  if (choice == count) bad.user = (char *)__builtin_frame_address(0);
+  return bad;
+}
+
+static struct bad_pointer find_pointer(const struct model *model, unsigned kind, unsigned slot, int delta) {
+  switch (kind) {
+    case OP_MISUSE_DOUBLE_FREE:
+      return freed_pointer(model, slot);
+    case OP_MISUSE_FREE_MISALIGNED:
+      return misaligned_pointer(model, slot, delta);
+    case OP_MISUSE_FREE_INTERIOR:
+      return interior_pointer(model, slot, delta, false);
+    case OP_MISUSE_FREE_FORGED:
+      return interior_pointer(model, slot, delta, true);
+    default:
+      return foreign_pointer(delta);
+  }
+}
+
+// ---- A block that was damaged ---------------------------------------------------------------------------------------
+
+static struct bad_pointer underflown_block(const struct model *model, unsigned slot, int delta) {
+  const struct model_block *block = &model->slots[slot];
+  if (block->user == NULL || delta == 0) return (struct bad_pointer){0};
+  // A large block has a guard in front only where its alignment leaves room.
+  if (block->place.size_class == 0 && (!model->heap->fills || block->alignment > model->heap->slab_bytes)) {
+    return (struct bad_pointer){0};
+  }
+  uint8_t *byte = (uint8_t *)block->user - 1;
+  return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_UNDERFLOW), byte, (uint8_t)(*byte ^ delta)};
+}
+
+static struct bad_pointer overflown_block(const struct model *model, unsigned slot, int delta) {
+  const struct model_block *block = &model->slots[slot];
+  if (block->user == NULL || delta == 0 || !model->heap->fills) return (struct bad_pointer){0};
+  uint8_t *byte = (uint8_t *)block->user + block->size;
+  if (block->size < block->place.usable) {
+    return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_OVERFLOW), byte, (uint8_t)(*byte ^ delta)};
+  }
+  // The next header, of which it is not known here whether its block is live or free.
+  if ((uint8_t)delta == HEADER_LIVE_TO_FREE) return (struct bad_pointer){0};
+  return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_NEXT_OVERWRITTEN), byte, (uint8_t)(*byte ^ delta)};
+}
+
+// ---- The calls ------------------------------------------------------------------------------------------------------
+
+struct expectation {
+  struct execution *execution;
+  uint64_t digest;
+  uint8_t *byte;
+  uint8_t was;
+};
+
+static struct expectation expect_misuse(struct execution *execution, const struct bad_pointer *bad) {
+  struct expectation expectation = {.execution = execution, .byte = bad->byte};
+  misuse_expect_none(execution, NULL);
+  if (bad->byte != NULL) {
+    expectation.was = *bad->byte;
+    *bad->byte = bad->value;
+  }
+  if (oracle_is_on(ORACLE_unchanged)) expectation.digest = execution->models[0].heap->digest();
+  errno = 0;
+  return expectation;
+}
+
+static void check_misuse(const struct expectation *expectation, const struct bad_pointer *bad) {
+  struct model *model = &expectation->execution->models[0];
+  if (oracle_is_on(ORACLE_unchanged)) {
+    ORACLE_CHECK(unchanged, model->heap->digest() == expectation->digest, "a call that was reported changed the heap");
+  }
+  if (expectation->byte != NULL) *expectation->byte = expectation->was;
+  ORACLE_CHECK(misuse, reports.count == 1, "%u reports of one misuse", reports.count);
+  ORACLE_CHECK(misuse, reports.count == 0 || (1u << reports.last.kind & bad->kinds) != 0, "reported as \"%s\"",
+               reports.last.message);
+  reports.count = 0;
+  model_verify_all(model);
+}
+
+static void free_wrongly(struct execution *execution, const struct bad_pointer *bad) {
+  struct expectation expectation = expect_misuse(execution, bad);
+  execution->models[0].heap->free(bad->user);
+  check_misuse(&expectation, bad);
+}
+
+static void realloc_wrongly(struct execution *execution, const struct bad_pointer *bad) {
+  struct expectation expectation = expect_misuse(execution, bad);
+  void *moved = execution->models[0].heap->realloc(bad->user, 32);
+  ORACLE_CHECK(misuse, moved == NULL, "realloc of a bad pointer gave a block");
+  check_misuse(&expectation, bad);
+}
+
+static void ask_wrongly(struct execution *execution, const struct bad_pointer *bad) {
+  struct expectation expectation = expect_misuse(execution, bad);
+  size_t usable = execution->models[0].heap->usable_size(bad->user);
+  ORACLE_CHECK(misuse, usable == 0, "malloc_usable_size of a bad pointer is %zu", usable);
+  check_misuse(&expectation, bad);
+}
+
+static void free_with_size(struct execution *execution, unsigned slot, size_t alignment, size_t size, uint32_t kinds) {
+  const struct model_block *block = &execution->models[0].slots[slot];
+  struct bad_pointer bad = {.user = block->user, .kinds = kinds};
+  struct expectation expectation = expect_misuse(execution, &bad);
+  if (alignment == 0) {
+    execution->models[0].heap->free_sized(bad.user, size);
+  } else {
+    execution->models[0].heap->free_aligned_sized(bad.user, alignment, size);
+  }
+  check_misuse(&expectation, &bad);
+}
+
+// A byte of a free block is changed: the heap is looked at as a whole, and must say so.
+static void write_after_free(struct execution *execution, unsigned slot, int delta) {
+  struct model *model = &execution->models[0];
+  const struct heap *heap = model->heap;
+  char *user = (char *)model->freed[slot];
+  struct heap_place place;
+  struct hak_misuse misuse;
+  if (user == NULL || delta == 0 || !heap->fills || !heap->locate(user, &place)) return;
+  if (place.size_class == 0 || place.size_class != model->freed_place[slot].size_class) return;
+  size_t offset = (uint8_t)delta * (size_t)7919 % place.usable;
+  misuse_expect_none(execution, NULL);
+  user[offset] = (char)(user[offset] ^ delta);
+  int found = heap->check_heap(&misuse);
+  user[offset] = (char)(user[offset] ^ delta);
+  ORACLE_CHECK(misuse, found == 1, "byte %zu of a free block was changed, and the heap is said to be whole", offset);
+  ORACLE_CHECK(misuse, found == 0 || misuse.kind == HAK_MISUSE_WRITE_AFTER_FREE, "a write after free is \"%s\"",
+               misuse.message);
+  // A link is looked at as a whole.
+  bool right = misuse.pointer == user + offset || (misuse.pointer == user && offset < sizeof(void *));
+  ORACLE_CHECK(misuse, found == 0 || right, "a write after free was found in another place");
+  ORACLE_CHECK(check_heap, heap->check_heap(&misuse) == 0, "after the byte was put back: %s", misuse.message);
+}
+
+// The direct variant looks at no header, no size and no state: only at what is in no slab of a class.
+static bool is_promised(const struct model *model, unsigned slot, unsigned kind) {
+  if (model->heap->checks_level == 2 || kind == OP_MISUSE_FREE_FOREIGN) return true;
+  bool is_large = model->slots[slot].user != NULL && model->slots[slot].place.size_class == 0;
+  return is_large && (kind == OP_MISUSE_FREE_MISALIGNED || kind == OP_MISUSE_FREE_INTERIOR);
+}
+
+void misuse_operation(struct execution *execution, const struct op *op, const struct op_arguments *arguments) {
+  struct model *model = &execution->models[0];
+  const struct model_block *block = &model->slots[op->slot];
+  unsigned kind = arguments->misuse, pointer_kind = kind;
+  bool is_box = model->heap->checks_level == 2;
+  oracle_note_operation(execution->number, model->heap->name, op_misuse_name(kind));
+  // The last two call other functions with the pointers of the first five.
+  if (kind == OP_MISUSE_REALLOC || kind == OP_MISUSE_USABLE_SIZE) pointer_kind = (uint8_t)arguments->delta % 5;
+  if (pointer_kind <= OP_MISUSE_FREE_FOREIGN) {
+    struct bad_pointer bad = find_pointer(model, pointer_kind, op->slot, arguments->delta);
+    if (bad.user == NULL || !is_promised(model, op->slot, pointer_kind)) return;
+    if (kind == OP_MISUSE_REALLOC) {
+      realloc_wrongly(execution, &bad);
+    } else if (kind == OP_MISUSE_USABLE_SIZE) {
+      ask_wrongly(execution, &bad);
+    } else {
+      free_wrongly(execution, &bad);
+    }
+    return;
+  }
+  if (!is_box) return;
+  struct bad_pointer bad;
+  switch (kind) {
+    case OP_MISUSE_UNDERFLOW:
+      bad = underflown_block(model, op->slot, arguments->delta);
+      if (bad.user != NULL) free_wrongly(execution, &bad);
+      break;
+    case OP_MISUSE_OVERFLOW:
+      bad = overflown_block(model, op->slot, arguments->delta);
+      if (bad.user != NULL) free_wrongly(execution, &bad);
+      break;
+    case OP_MISUSE_WRITE_AFTER_FREE:
+      write_after_free(execution, op->slot, arguments->delta);
+      break;
+    case OP_MISUSE_WRONG_SIZE:
+      if (block->user == NULL || arguments->delta == 0) return;
+      free_with_size(execution, op->slot, 0, block->size + (size_t)(ptrdiff_t)arguments->delta,
+                     KINDS(HAK_MISUSE_SIZE_MISMATCH));
+      break;
+    case OP_MISUSE_WRONG_ALIGNMENT:
+      if (block->user == NULL) return;
+      free_with_size(execution, op->slot, block->alignment > 16 ? block->alignment * 2 : 32, block->size,
+                     KINDS(HAK_MISUSE_ALIGNMENT_MISMATCH));
+      break;
+  }
+}

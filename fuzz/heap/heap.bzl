@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variants of the allocator that fuzz targets link."""
+
+load("@rules_cc//cc:defs.bzl", "cc_library")
+load("//allocator:defs.bzl", "ALLOCATOR_COPTS", "LAYERS")
+
+# Comparisons are not traced: where sizes matter the mutator knows them, and it costs a tenth of the time. AddressSanitizer
+# would put its own bytes between the variables that heap_variant.inc puts back as a whole.
+_COPTS = [
+    "-fno-sanitize-coverage=trace-cmp",
+    "-mllvm",
+    "-asan-globals=0",
+]
+
+def heap_library(name, seeded_bugs = False, **kwargs):
+    """A variant, from NAME.c.
+
+    Args:
+      name: of the variant; with seeded_bugs the library is NAME_seeded.
+      seeded_bugs: whether the bugs of fuzz/seeded are in it, to be switched on one by one.
+      **kwargs: for the cc_library.
+    """
+    cc_library(
+        name = name + ("_seeded" if seeded_bugs else ""),
+        srcs = [name + ".c"],
+        copts = ALLOCATOR_COPTS + _COPTS,
+        linkopts = ["-pthread"],
+        linkstatic = 1,
+        local_defines = ["HAK_SEEDED_BUG=1"] if seeded_bugs else [],
+        textual_hdrs = [
+            "fake_memory.c",
+            "heap_variant.inc",
+            "//allocator:all_in_one.c",
+        ] + ["//allocator/%s:sources" % layer for layer in LAYERS],
+        deps = [
+            ":heap",
+            "//allocator:headers",
+        ],
+        **kwargs
+    )

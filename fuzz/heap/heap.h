@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One variant of the allocator, as the fuzz targets see it: its public functions, a way back to the state at process start,
+// and what only the allocator itself can tell. Each variant is the whole allocator once more, from the same sources, with
+// memory of its own (heap_variant.c). Layer: heap.
+
+#ifndef FUZZ_HEAP_HEAP_H_
+#define FUZZ_HEAP_HEAP_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fuzz/heap/fake_memory.h"
+#include "hakmem/misuse.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hak_statistics;
+
+// Where a block lies, in numbers that do not depend on addresses.
+struct heap_place {
+  unsigned size_class;  // 0 for a large block
+  uint32_t run;         // number of the first slab of its run or span in the window
+  uint32_t index;       // in its run
+  size_t usable;        // bytes up to the next header, or to the end of the run or span
+  size_t alignment;     // of every block of the class
+};
+
+// A free block that some list or quarantine of the allocator holds.
+typedef void (*heap_visit)(void *context, const void *user, unsigned size_class, bool listed);
+
+struct heap {
+  const char *name;
+  unsigned checks_level;
+  bool fills;  // the Box without a sanitizer: what is free or slack is filled, and looked at
+  size_t slab_bytes;
+  size_t superslab_bytes;
+  size_t window_bytes;
+  size_t small_max;
+
+  // hakmem.h
+  void *(*malloc)(size_t size);
+  void *(*calloc)(size_t count, size_t size);
+  void *(*realloc)(void *pointer, size_t size);
+  void *(*reallocarray)(void *pointer, size_t count, size_t size);
+  void (*free)(void *pointer);
+  void (*free_sized)(void *pointer, size_t size);
+  void (*free_aligned_sized)(void *pointer, size_t alignment, size_t size);
+  void *(*aligned_alloc)(size_t alignment, size_t size);
+  void *(*memalign)(size_t alignment, size_t size);
+  int (*posix_memalign)(void **result, size_t alignment, size_t size);
+  void *(*valloc)(size_t size);
+  void *(*pvalloc)(size_t size);
+  size_t (*usable_size)(const void *pointer);
+  int (*trim)(size_t keep);
+  int (*get_statistics)(struct hak_statistics *statistics, size_t size);
+  hak_misuse_handler (*set_misuse_handler)(hak_misuse_handler handler);
+  int (*check_heap)(struct hak_misuse *violation);
+
+  // Back to the state of a process that has not allocated yet, with options in the form of HAKMEM_OPTIONS. The misuse
+  // handler stays.
+  void (*reset)(const char *options);
+  struct fake_memory_state *memory;
+
+  // Logical threads, 0 to 3, of which this thread plays one at a time; 0 after reset. A thread that ended begins anew when it
+  // is next played; where it lingers, it goes on without a cache first, as in late destructors.
+  void (*play_thread)(unsigned thread);
+  void (*end_thread)(unsigned thread, bool lingers);
+
+  // False where no block begins at an address.
+  bool (*locate)(const void *user, struct heap_place *place);
+  uint8_t *(*header)(const void *user);
+  // Every free block that was carved; listed is false for those in quarantine. Stops, and answers what is wrong, if a list
+  // is not whole; NULL if all are.
+  const char *(*visit_free)(heap_visit visit, void *context);
+  // The blocks of a class that were carved in the run with this number, counted from its beginning. 0 if it is none.
+  uint32_t (*carved)(uint32_t run, unsigned size_class);
+  // A number that changes when anything of the allocator's state does: variables, tables and records, but not the memory in
+  // which blocks lie.
+  uint64_t (*digest)(void);
+  // Memory of the window that the process has, if all purges worked; tables do not count.
+  size_t (*resident_bytes)(void);
+  // For locks that are held at the end of a call: NULL if none is.
+  const char *(*held_lock)(void);
+};
+
+// Each is linked as a library of its own: small slabs, and those of production.
+const struct heap *heap_direct_small(void);
+const struct heap *heap_box_small(void);
+const struct heap *heap_direct(void);
+const struct heap *heap_box(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // FUZZ_HEAP_HEAP_H_

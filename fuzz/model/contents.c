@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Filling and looking at blocks. Layer: model. Not instrumented. Test: fuzz/model/contents_test.cc.
+
+#include "fuzz/model/contents.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+// Blocks up to this size are filled as a whole.
+#define WHOLE ((size_t)1024)
+// Of longer ones, so many bytes at each end,
+#define EDGE ((size_t)256)
+// and a word after each so many bytes, or so many words.
+#define STEP ((size_t)8192)
+#define STEPS ((size_t)64)
+// What is looked at for zeroes, as a whole; of more, the edges and a word in each page.
+#define ZERO_WHOLE ((size_t)65536)
+#define PAGE ((size_t)4096)
+
+static uint64_t word_at(uint64_t key, size_t offset) {
+  uint64_t word = (key + offset) * 0x9E3779B97F4A7C15u;
+  return word ^ word >> 29;
+}
+
+// The bytes from begin to end of the endless contents of a key. begin is a multiple of 8.
+static void fill_range(char *block, size_t begin, size_t end, uint64_t key) {
+  size_t offset = begin;
+  for (; offset + sizeof(uint64_t) <= end; offset += sizeof(uint64_t)) {
+    uint64_t word = word_at(key, offset);
+    memcpy(block + offset, &word, sizeof word);
+  }
+  uint64_t word = word_at(key, offset);
+  if (offset < end) memcpy(block + offset, &word, end - offset);
+}
+
+static size_t wrong_in_range(const char *block, size_t begin, size_t end, uint64_t key) {
+  for (size_t offset = begin; offset < end; offset += sizeof(uint64_t)) {
+    uint64_t word = word_at(key, offset);
+    size_t bytes = end - offset < sizeof word ? end - offset : sizeof word;
+    if (memcmp(block + offset, &word, bytes) == 0) continue;
+    for (size_t i = 0; i < bytes; i++) {
+      if (block[offset + i] != ((const char *)&word)[i]) return offset + i;
+    }
+  }
+  return CONTENTS_RIGHT;
+}
+
+struct range {
+  size_t begin, end;
+};
+
+// The parts of a block of so many bytes that are written, in ascending order; number 0 and on. An empty one ends them.
+static struct range part(size_t bytes, size_t number) {
+  if (bytes <= WHOLE) return (struct range){0, number == 0 ? bytes : 0};
+  if (number == 0) return (struct range){0, EDGE};
+  size_t tail = (bytes - EDGE) & ~(sizeof(uint64_t) - 1);
+  size_t step = bytes / STEP > STEPS ? (bytes / STEPS) & ~(sizeof(uint64_t) - 1) : STEP;
+  size_t begin = number * step;
+  if (begin + sizeof(uint64_t) <= tail) return (struct range){begin, begin + sizeof(uint64_t)};
+  bool is_tail = number == 1 || (number - 1) * step + sizeof(uint64_t) <= tail;
+  return is_tail ? (struct range){tail, bytes} : (struct range){0, 0};
+}
+
+void contents_fill(char *block, size_t bytes, uint64_t key) {
+  for (size_t i = 0;; i++) {
+    struct range range = part(bytes, i);
+    if (range.end == 0) return;
+    fill_range(block, range.begin, range.end, key);
+  }
+}
+
+size_t contents_first_wrong(const char *block, size_t bytes, size_t kept, uint64_t key) {
+  for (size_t i = 0;; i++) {
+    struct range range = part(bytes, i);
+    if (range.end == 0 || range.begin >= kept) return CONTENTS_RIGHT;
+    size_t wrong = wrong_in_range(block, range.begin, range.end < kept ? range.end : kept, key);
+    if (wrong != CONTENTS_RIGHT) return wrong;
+  }
+}
+
+static size_t not_zero_in_range(const char *block, size_t begin, size_t end) {
+  static const char zeroes[PAGE];
+  for (size_t offset = begin; offset < end; offset += PAGE) {
+    size_t bytes = end - offset < PAGE ? end - offset : PAGE;
+    if (memcmp(block + offset, zeroes, bytes) == 0) continue;
+    for (size_t i = 0; i < bytes; i++) {
+      if (block[offset + i] != 0) return offset + i;
+    }
+  }
+  return CONTENTS_RIGHT;
+}
+
+size_t contents_first_not_zero(const char *block, size_t bytes) {
+  if (bytes <= ZERO_WHOLE) return not_zero_in_range(block, 0, bytes);
+  size_t wrong = not_zero_in_range(block, 0, PAGE);
+  size_t step = bytes / PAGE > 16 * STEPS ? bytes / (16 * STEPS) : PAGE;
+  for (size_t offset = step; wrong == CONTENTS_RIGHT && offset + PAGE < bytes; offset += step) {
+    wrong = not_zero_in_range(block, offset, offset + sizeof(uint64_t));
+  }
+  return wrong != CONTENTS_RIGHT ? wrong : not_zero_in_range(block, bytes - PAGE, bytes);
+}

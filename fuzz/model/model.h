@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The reference model of one heap: the blocks that are live, what was asked for, and what was written to them. It is told of
+// every call and holds the heap to it. Memory of its own only, and none that the heap under test hands out. Layer: model;
+// calls the heap's door. Not instrumented.
+
+#ifndef FUZZ_MODEL_MODEL_H_
+#define FUZZ_MODEL_MODEL_H_
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fuzz/heap/heap.h"
+#include "fuzz/model/oracle.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MODEL_SLOTS 256
+
+struct model_block {
+  char *user;  // NULL: the slot is free
+  size_t size;
+  size_t usable;     // bytes that are written to
+  size_t alignment;  // as asked for; 0 where none was
+  uint64_t key;      // of the contents
+  struct heap_place place;
+};
+
+struct model {
+  const struct heap *heap;
+  struct model_block slots[MODEL_SLOTS];
+  size_t live_blocks;
+  size_t live_bytes;  // as asked for
+  uint64_t next_key;
+  const void *freed[MODEL_SLOTS];  // what was last freed from a slot, and not handed out since
+  struct heap_place freed_place[MODEL_SLOTS];
+  size_t freed_size[MODEL_SLOTS];
+  size_t purged_bytes;
+  bool memory_refused;  // at some time of this input
+};
+
+void model_begin(struct model *model, const struct heap *heap);
+
+// A new block in a free slot: looked at, and filled.
+void model_enter(struct model *model, unsigned slot, void *user, size_t size, size_t alignment, bool zeroed);
+// The block of a slot, before and after it moved or was resized to new_user.
+void model_resize(struct model *model, unsigned slot, void *new_user, size_t size);
+void model_verify(const struct model *model, unsigned slot);
+void model_verify_all(const struct model *model);
+void model_write(struct model *model, unsigned slot);
+// A block that is about to be freed: looked at, and forgotten.
+void model_leave(struct model *model, unsigned slot);
+// Whether the window may have no room for a block, whatever the system says.
+bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment);
+// A call gave NULL, or an error, with errno: bytes were wanted, and refused of the memory calls it made were refused.
+void model_no_block(const struct model *model, size_t bytes, size_t alignment, int error, size_t refused);
+
+// Between calls.
+void model_check_statistics(struct model *model);
+void model_check_conservation(const struct model *model);
+void model_check_calls(struct model *model);
+// After the last block was freed: trims, and looks whether everything is back.
+void model_check_drained(struct model *model);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif  // FUZZ_MODEL_MODEL_H_

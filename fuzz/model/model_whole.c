@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The model of the heap as a whole: figures, free lists, memory. Looked at between calls, when a program says so and at its
+// end. Layer: model. Not instrumented. Test: fuzz/model/model_test.cc.
+
+#include "fuzz/model/model.h"
+#include "hakmem/hakmem.h"
+
+#define EQUAL(field, figure, wanted)                                                                     \
+  ORACLE_CHECK(statistics, (figure) == (wanted), "%s is %zu and should be %zu", field, (size_t)(figure), \
+               (size_t)(wanted))
+
+static void check_class(const struct hak_class_statistics *one, unsigned size_class, size_t live) {
+  ORACLE_CHECK(statistics, one->blocks_live == live, "class %u has %zu live blocks and should have %zu", size_class,
+               one->blocks_live, live);
+  ORACLE_CHECK(statistics, one->blocks_carved == one->blocks_live + one->blocks_cached + one->blocks_free,
+               "class %u: %zu blocks were carved, and %zu + %zu + %zu exist", size_class, one->blocks_carved,
+               one->blocks_live, one->blocks_cached, one->blocks_free);
+  ORACLE_CHECK(statistics, one->blocks_carved * one->block_size <= one->slab_bytes,
+               "class %u: %zu blocks in %zu bytes of slabs", size_class, one->blocks_carved, one->slab_bytes);
+}
+
+void model_check_statistics(struct model *model) {
+  struct hak_statistics all;
+  size_t live[HAK_STATISTICS_CLASSES] = {0}, large_blocks = 0, large_bytes = 0, small_bytes = 0, slabs = 0, cached = 0,
+         free_bytes = 0;
+  if (!oracle_is_on(ORACLE_statistics)) return;
+  model->heap->get_statistics(&all, sizeof all);
+  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+    const struct model_block *block = &model->slots[i];
+    if (block->user == NULL) continue;
+    if (block->place.size_class != 0) {
+      live[block->place.size_class]++;
+      small_bytes += block->place.usable;
+    } else {
+      large_blocks++;
+      large_bytes += block->place.usable;
+    }
+  }
+  for (unsigned size_class = 1; size_class < all.classes; size_class++) {
+    const struct hak_class_statistics *one = &all.by_class[size_class];
+    check_class(one, size_class, live[size_class]);
+    slabs += one->slab_bytes;
+    cached += one->blocks_cached * one->block_size;
+    free_bytes += one->blocks_free * one->block_size;
+  }
+  EQUAL("small_live_bytes", all.small_live_bytes, small_bytes);
+  EQUAL("large_live_blocks", all.large_live_blocks, large_blocks);
+  EQUAL("large_live_bytes", all.large_live_bytes, large_bytes);
+  EQUAL("live_bytes", all.live_bytes, small_bytes + large_bytes);
+  EQUAL("cached_bytes", all.cached_bytes, cached);
+  EQUAL("free_bytes", all.free_bytes, free_bytes);
+  EQUAL("slab_bytes", all.slab_bytes, slabs);
+  EQUAL("committed_bytes", all.committed_bytes, all.slab_bytes + all.large_bytes + all.dirty_bytes);
+  EQUAL("mapped_bytes", all.mapped_bytes, model->heap->memory->held_window_bytes);
+  EQUAL("system_calls", all.system_calls, model->heap->memory->calls);
+  ORACLE_CHECK(statistics, all.committed_bytes <= all.mapped_bytes, "%zu bytes are committed, of %zu mapped",
+               all.committed_bytes, all.mapped_bytes);
+  ORACLE_CHECK(statistics, all.large_live_bytes <= all.large_bytes, "%zu large bytes are live, of %zu",
+               all.large_live_bytes, all.large_bytes);
+  ORACLE_CHECK(statistics, all.purged_bytes >= model->purged_bytes, "purged_bytes fell from %zu to %zu",
+               model->purged_bytes, all.purged_bytes);
+  model->purged_bytes = all.purged_bytes;
+}
+
+// ---- Every block is somewhere, once ---------------------------------------------------------------------------------
+
+#define SEEN_SIZE (1u << 17)
+
+// An open table of the blocks that were seen in one walk. Entries of earlier walks have another generation.
+static struct {
+  const void *block[SEEN_SIZE];
+  uint32_t generation[SEEN_SIZE];
+  uint32_t now;
+  size_t count;
+} seen;
+
+static bool see(const void *block) {
+  size_t i = ((uintptr_t)block >> 4) * 0x9E3779B97F4A7C15u >> 47;
+  for (; seen.generation[i] == seen.now; i = (i + 1) % SEEN_SIZE) {
+    if (seen.block[i] == block) return false;
+  }
+  seen.block[i] = block;
+  seen.generation[i] = seen.now;
+  seen.count++;
+  return true;
+}
+
+struct counts {
+  size_t free[HAK_STATISTICS_CLASSES];
+};
+
+static void see_free(void *context, const void *user, unsigned size_class, bool listed) {
+  struct counts *counts = context;
+  (void)listed;
+  if (seen.count > SEEN_SIZE / 2) return;
+  ORACLE_CHECK(conservation, see(user), "a block of class %u is free twice, or free and live", size_class);
+  counts->free[size_class]++;
+}
+
+void model_check_conservation(const struct model *model) {
+  struct counts counts = {{0}};
+  struct hak_statistics all;
+  size_t live[HAK_STATISTICS_CLASSES] = {0};
+  if (!oracle_is_on(ORACLE_conservation)) return;
+  seen.now++;
+  seen.count = 0;
+  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+    if (model->slots[i].user == NULL) continue;
+    ORACLE_CHECK(conservation, see(model->slots[i].user), "a block is live twice");
+    live[model->slots[i].place.size_class]++;
+  }
+  const char *wrong = model->heap->visit_free(see_free, &counts);
+  ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
+  model->heap->get_statistics(&all, sizeof all);
+  for (unsigned size_class = 1; size_class < all.classes; size_class++) {
+    size_t carved = all.by_class[size_class].blocks_carved;
+    ORACLE_CHECK(conservation, seen.count > SEEN_SIZE / 2 || carved == live[size_class] + counts.free[size_class],
+                 "class %u: %zu blocks were carved, %zu are live and %zu in lists", size_class, carved,
+                 live[size_class], counts.free[size_class]);
+  }
+}
+
+void model_check_calls(struct model *model) {
+  const char *wrong = model->heap->memory->error;
+  ORACLE_CHECK(memory_calls, wrong == NULL, "%s", wrong);
+  wrong = model->heap->held_lock();
+  ORACLE_CHECK(locks, wrong == NULL, "%s", wrong);
+  struct hak_misuse misuse;
+  if (!oracle_is_on(ORACLE_check_heap)) return;
+  ORACLE_CHECK(check_heap, model->heap->check_heap(&misuse) == 0, "hak_check_heap: %s", misuse.message);
+}
+
+// ---- The end --------------------------------------------------------------------------------------------------------
+
+void model_check_drained(struct model *model) {
+  const struct heap *heap = model->heap;
+  struct hak_statistics all;
+  model_check_statistics(model);
+  model_check_conservation(model);
+  for (unsigned thread = 0; thread < 4; thread++) heap->end_thread(thread, false);
+  heap->memory->fail_kinds = 0;
+  heap->memory->purge_mode = FAKE_PURGE_WORKS;
+  heap->trim(0);
+  model_check_calls(model);
+  model_check_statistics(model);
+  if (oracle_is_on(ORACLE_drain)) {
+    heap->get_statistics(&all, sizeof all);
+    ORACLE_CHECK(drain, all.live_bytes == 0, "%zu bytes are live after everything was freed", all.live_bytes);
+    ORACLE_CHECK(drain, all.cached_bytes == 0, "%zu bytes are cached after a trim", all.cached_bytes);
+    ORACLE_CHECK(drain, all.committed_bytes == 0, "%zu bytes are committed after a trim", all.committed_bytes);
+    ORACLE_CHECK(drain, all.threads == 0, "%u threads have a cache after the last one ended", all.threads);
+  }
+  ORACLE_CHECK(returned_memory, heap->resident_bytes() == 0, "%zu bytes are resident after a trim",
+               heap->resident_bytes());
+}
