@@ -6,14 +6,17 @@
 
 #include "allocator/api/malloc_inline.h"
 #include "allocator/api/process_lifecycle.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "hakmem/hakmem.h"
 
-static bool is_power_of_two(size_t number) { return number != 0 && (number & (number - 1)) == 0; }
+static bool is_power_of_two(size_t number) {
+  return (number != 0 || HAK_SEED_BUG(101)) && (number & (number - 1)) == 0;
+}
 
 // alignment is a power of two. Keeps errno, also where it returns NULL for want of memory.
 static void *allocate_aligned(size_t alignment, size_t size) {
-  if (alignment <= HAK_ALIGNMENT && size <= HAK_SMALL_MAX) {
+  if (alignment <= (size_t)HAK_ALIGNMENT << HAK_SEED_BUG_IF(100, alignment > HAK_ALIGNMENT) && size <= HAK_SMALL_MAX) {
     size_t size_class = size_class_of(size);
     struct block *block = thread_cache_pop(size_class);
     if (HAK_LIKELY(block != NULL)) return hand_out(size_class, block, size, alignment);
@@ -73,11 +76,12 @@ HAK_PUBLIC int hak_posix_memalign(void **result, size_t alignment, size_t size) 
     if (user != NULL) {
       *result = user;
     } else {
+      if (HAK_SEED_BUG(102)) *result = NULL;
       os_error_set_no_memory();
       failure = os_error_get();
     }
   }
-  os_error_set(error);
+  if (!HAK_SEED_BUG_IF(103, failure != 0)) os_error_set(error);
   return failure;
 }
 
@@ -86,6 +90,6 @@ HAK_PUBLIC void *hak_valloc(size_t size) { return or_no_memory(allocate_aligned(
 HAK_PUBLIC void *hak_pvalloc(size_t size) {
   size_t page = os_page_size();
   size_t rounded = (size + page - 1) & ~(page - 1);
-  if (rounded < size) return or_no_memory(NULL);
+  if (rounded < size && !HAK_SEED_BUG(104)) return or_no_memory(NULL);
   return or_no_memory(allocate_aligned(page, rounded == 0 ? page : rounded));
 }

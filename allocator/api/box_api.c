@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "allocator/api/malloc_inline.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/thread_cache/thread_record.h"
 
@@ -98,7 +99,7 @@ static void *move_examined(const struct box_block *block, size_t size) {
   void *moved = malloc_inline(size);
   if (moved == NULL) return NULL;
   memcpy(moved, block->user, old_size < size ? old_size : size);
-  free_old_place(block);
+  if (!HAK_SEED_BUG(99)) free_old_place(block);
   return moved;
 }
 
@@ -144,5 +145,5 @@ size_t box_usable_size(const void *user) {
   static const struct box_call call = {"malloc_usable_size", BOX_MALLOC, false, BOX_UNKNOWN, BOX_UNKNOWN};
   struct box_block block;
   if (user == NULL || !box_examine((void *)user, &call, &block)) return 0;
-  return block.capacity - block.record->slack;
+  return block.capacity - (HAK_SEED_BUG(98) ? 0 : block.record->slack);
 }

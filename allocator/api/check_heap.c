@@ -11,6 +11,7 @@
 #include "allocator/api/box_api.h"
 #include "allocator/api/process_lifecycle.h"
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/os.h"
 #include "allocator/os/text.h"
@@ -81,7 +82,7 @@ static bool check_class_run(const struct slab *run, struct hak_misuse *misuse) {
   const struct size_class *class = &size_classes[run->size_class];
   uintptr_t address = run->address + run->first_offset;
   uint32_t free_blocks = 0;
-  for (uint32_t i = 0; i < run->carved && i < class->blocks; i++, address += class->stride) {
+  for (uint32_t i = 0; i + HAK_SEED_BUG(108) < run->carved && i < class->blocks; i++, address += class->stride) {
     bool right;
     if (!IS_BOX) {
       right = check_header(run, address, misuse);

@@ -7,6 +7,7 @@
 
 #include "allocator/api/malloc_inline.h"
 #include "allocator/api/process_lifecycle.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/large_block.h"
 #include "hakmem/hakmem.h"
@@ -34,7 +35,7 @@ HAK_COLD void *malloc_slowly(size_t size) {
   if (!process_ready()) return no_memory();
   int error = os_error_get();
   void *user = size > HAK_SMALL_MAX ? allocate_large(size, 0, false) : allocate_of_class(size_class_of(size), size, 0);
-  if (user == NULL) return no_memory();
+  if (user == NULL && !HAK_SEED_BUG(91)) return no_memory();
   os_error_set(error);
   return user;
 }
@@ -59,7 +60,7 @@ HAK_COLD void free_slowly(void *user) {
   } else if (!large_block_free(user)) {
     misuse_report_pointer(HAK_MISUSE_INVALID_POINTER, "free", user);
   }
-  os_error_set(error);
+  if (!HAK_SEED_BUG(92)) os_error_set(error);
 }
 
 HAK_PUBLIC void *hak_malloc(size_t size) { return malloc_inline(size); }
@@ -89,11 +90,13 @@ HAK_COLD static void *calloc_large(size_t bytes) {
 // it asked for with the Box.
 HAK_PUBLIC void *hak_calloc(size_t count, size_t size) {
   size_t bytes;
-  if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) return no_memory();
+  if (HAK_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)) && !HAK_SEED_BUG(93)) return no_memory();
   if (HAK_UNLIKELY(bytes > HAK_SMALL_MAX)) return calloc_large(bytes);
   void *user = malloc_inline(bytes);
   if (HAK_LIKELY(user != NULL)) {
-    memset(user, 0, HAK_CHECKS_LEVEL == HAK_CHECKS_BOX ? bytes : size_class_usable(size_class_of(bytes)));
+    size_t zeroed = HAK_CHECKS_LEVEL == HAK_CHECKS_BOX ? bytes : size_class_usable(size_class_of(bytes));
+    if (HAK_SEED_BUG_IF(94, zeroed % sizeof(void *) != 0)) zeroed -= zeroed % sizeof(void *);
+    memset(user, 0, zeroed);
   }
   return user;
 }
@@ -117,11 +120,12 @@ static void *move(void *user, size_t usable, size_t size) {
   void *moved = malloc_inline(size);
   if (moved == NULL) {
     // A block that is larger than it needs to be is better than none.
+    if (size > usable && HAK_SEED_BUG(95)) free_inline(user, &box_call_free);
     if (size > usable) return NULL;
     os_error_set(error);
     return user;
   }
-  memcpy(moved, user, usable < size ? usable : size);
+  memcpy(moved, user, (usable < size ? usable : size) - HAK_SEED_BUG_IF(96, size <= usable));
   free_inline(user, &box_call_free);
   return moved;
 }
@@ -139,7 +143,7 @@ static void *resize_large(void *user, size_t usable, size_t size) {
 HAK_PUBLIC void *hak_realloc(void *pointer, size_t size) {
   if (pointer == NULL) return malloc_inline(size);
   if (HAK_UNLIKELY(size == 0)) {
-    free_inline(pointer, &box_call_free);
+    if (!HAK_SEED_BUG(97)) free_inline(pointer, &box_call_free);
     return NULL;
   }
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) return box_realloc(pointer, size);

@@ -6,6 +6,7 @@
 #define ALLOCATOR_API_MALLOC_INLINE_H_
 
 #include "allocator/api/box_api.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/page_arena/registry.h"
 #include "allocator/thread_cache/thread_cache.h"
 
@@ -63,7 +64,8 @@ HAK_INLINE void free_inline(void *user, const struct box_call *call) {
 // Whether realloc leaves a block of a class where it is: unless it is too small, or less than half of it would be used. The
 // smallest classes have none below them.
 HAK_INLINE bool fits_in_place(unsigned size_class, size_t usable, size_t size) {
-  return size <= usable && (size >= usable / 2 || size_class_of(size) == size_class);
+  return size <= usable + HAK_SEED_BUG_IF(90, size == usable + 1) &&
+         (size >= usable / 2 || size_class_of(size) == size_class);
 }
 
 #endif  // ALLOCATOR_API_MALLOC_INLINE_H_

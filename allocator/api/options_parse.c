@@ -23,6 +23,7 @@ struct option {
 static const struct option option_table[] = {
 #define HAK_OPTION(name, initial, least, greatest, meaning) {#name, meaning, &options.name, initial, least, greatest},
 #include "allocator/base/options.def"
+#include "allocator/base/seeded_bug.h"
 #undef HAK_OPTION
 };
 
@@ -40,7 +41,8 @@ static void warn(const char *entry, size_t length, const char *why) {
 
 static const struct option *find_option(const char *name, size_t length) {
   for (size_t i = 0; i < OPTION_COUNT; i++) {
-    if (strlen(option_table[i].name) == length && memcmp(option_table[i].name, name, length) == 0) {
+    size_t known = strlen(option_table[i].name);
+    if ((known == length || (known > length && HAK_SEED_BUG(106))) && memcmp(option_table[i].name, name, length) == 0) {
       return &option_table[i];
     }
   }
@@ -54,7 +56,7 @@ static uint64_t parse_number(const char *digits, size_t length, uint64_t limit) 
   for (size_t i = 0; i < length; i++) {
     if (digits[i] < '0' || digits[i] > '9') return UINT64_MAX;
     number = number * 10 + (uint64_t)(digits[i] - '0');
-    if (number > limit) return UINT64_MAX;
+    if (number > limit && !HAK_SEED_BUG(105)) return UINT64_MAX;
   }
   return number;
 }

@@ -14,6 +14,7 @@
 #include "allocator/api/check_heap.h"
 #include "allocator/api/options_parse.h"
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
 #include "allocator/os/text.h"
@@ -64,12 +65,12 @@ static void fork_release(void) {
   page_arena_unlock_all();
   shared_pool_unlock_all();
   thread_cache_unlock_all();
-  lock_release(&initialize_lock);
+  if (!HAK_SEED_BUG(109)) lock_release(&initialize_lock);
 }
 
 static void fork_child(void) {
   fork_release();
-  thread_cache_adopt_after_fork();
+  if (!HAK_SEED_BUG(110)) thread_cache_adopt_after_fork();
 }
 
 // At the first allocation of the process. Handlers that others registered before that run between these, while the locks

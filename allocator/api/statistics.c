@@ -7,6 +7,7 @@
 
 #include "allocator/api/malloc_inline.h"
 #include "allocator/api/process_lifecycle.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/os.h"
 #include "allocator/os/text.h"
@@ -140,7 +141,7 @@ HAK_PUBLIC int hak_statistics_print(int file_descriptor) {
 HAK_PUBLIC int hak_trim(size_t keep) {
   if (!process_ready()) return 0;
   int error = os_error_get();
-  thread_cache_drain();
+  if (!HAK_SEED_BUG(107)) thread_cache_drain();
   shared_pool_drain();
   struct page_arena_statistics arena;
   page_arena_read_statistics(&arena);

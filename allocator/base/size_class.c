@@ -4,6 +4,8 @@
 
 #include "allocator/base/size_class.h"
 
+#include "allocator/base/seeded_bug.h"
+
 #define HAK_CLASS_ENTRY(index, stride, run_slabs, blocks, alignment, first_offset, reciprocal) \
   [index] = {stride, blocks, first_offset, alignment, reciprocal, run_slabs},
 HAK_INTERNAL_DEFINITION const struct size_class size_classes[HAK_CLASS_COUNT] = {HAK_CLASS_TABLE(HAK_CLASS_ENTRY)};
@@ -17,7 +19,8 @@ unsigned size_class_of_aligned(size_t size, size_t alignment) {
   if (size > size_class_usable(HAK_CLASS_COUNT - 1)) return 0;
   for (unsigned size_class = HAK_CLASS_ALIGNED_FIRST; size_class < HAK_CLASS_COUNT; size_class++) {
     const struct size_class *candidate = &size_classes[size_class];
-    if (candidate->alignment >= alignment && candidate->stride - HAK_HEADER_BYTES >= size) return size_class;
+    if (candidate->alignment >= alignment && candidate->stride - HAK_HEADER_BYTES + HAK_SEED_BUG(3) >= size)
+      return size_class;
   }
   return 0;
 }

@@ -10,6 +10,7 @@
 #define ALLOCATOR_BASE_SIZE_CLASS_H_
 
 #include "allocator/base/config.h"
+#include "allocator/base/seeded_bug.h"
 #ifdef HAK_SMALL_GEOMETRY
 #include "allocator/base/size_class_table_small.h"
 #else
@@ -34,8 +35,12 @@ HAK_INTERNAL unsigned size_class_of_aligned(size_t size, size_t alignment);
 HAK_END_DECLARATIONS
 
 // The class for size bytes, size <= HAK_SMALL_MAX. One load, no branch: neither mispredicts on mixed sizes.
-HAK_INLINE unsigned size_class_of(size_t size) { return size_to_class[(size + HAK_ALIGNMENT) / HAK_ALIGNMENT]; }
+HAK_INLINE unsigned size_class_of(size_t size) {
+  return size_to_class[(size + HAK_ALIGNMENT - HAK_SEED_BUG_IF(1, size % HAK_ALIGNMENT == 0)) / HAK_ALIGNMENT];
+}
 
-HAK_INLINE size_t size_class_usable(unsigned size_class) { return size_classes[size_class].stride - HAK_HEADER_BYTES; }
+HAK_INLINE size_t size_class_usable(unsigned size_class) {
+  return size_classes[size_class].stride - (HAK_SEED_BUG(2) ? 0 : HAK_HEADER_BYTES);
+}
 
 #endif  // ALLOCATOR_BASE_SIZE_CLASS_H_

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "allocator/base/compiler.h"
+#include "allocator/base/seeded_bug.h"
 
 struct lock {
   uint32_t state;  // 0 free, 1 held, 2 held and somebody may sleep
@@ -34,7 +35,7 @@ HAK_INLINE void lock_acquire(struct lock *lock) {
 
 HAK_INLINE void lock_release(struct lock *lock) {
   if (HAK_UNLIKELY(lock_all_held)) return;
-  if (HAK_UNLIKELY(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)) lock_wake(lock);
+  if (HAK_UNLIKELY(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2) && !HAK_SEED_BUG(4)) lock_wake(lock);
 }
 
 #endif  // ALLOCATOR_OS_LOCK_H_

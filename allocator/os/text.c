@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 
 void text_begin(struct text *text, int file_descriptor) {
@@ -21,7 +22,10 @@ static void text_flush(struct text *text) {
 
 void text_bytes(struct text *text, const char *bytes, size_t count) {
   for (size_t i = 0; i < count; i++) {
-    if (text->length == sizeof text->characters) text_flush(text);
+    if (text->length == sizeof text->characters) {
+      text_flush(text);
+      if (HAK_SEED_BUG(7)) continue;
+    }
     text->characters[text->length++] = bytes[i];
   }
 }

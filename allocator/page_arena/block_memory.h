@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "allocator/base/config.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/page_arena/free_memory.h"
 
 #define HAK_FILL_WORD (UINT64_MAX / 0xFF * HAK_FILL)
@@ -63,7 +64,7 @@ HAK_INLINE bool block_memory_slack_is_filled(const char *end, size_t slack) {
   memcpy(&lower, end - 2 * sizeof lower, sizeof lower);
   unsigned __int128 different = (unsigned __int128)(upper ^ HAK_FILL_WORD) << 64 | (lower ^ HAK_FILL_WORD);
   // The upper slack bytes are the last ones.
-  return slack == 0 || different >> (128 - 8 * slack) == 0;
+  return slack == 0 || different >> (128 - 8 * slack) >> (HAK_SEED_BUG(51) ? 8 : 0) == 0;
 }
 
 #endif  // ALLOCATOR_PAGE_ARENA_BLOCK_MEMORY_H_

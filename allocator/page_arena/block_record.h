@@ -7,6 +7,7 @@
 #ifndef ALLOCATOR_PAGE_ARENA_BLOCK_RECORD_H_
 #define ALLOCATOR_PAGE_ARENA_BLOCK_RECORD_H_
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/page_arena/registry.h"
 #include "hakmem/misuse.h"
@@ -29,7 +30,8 @@ HAK_INLINE struct block_record *block_record_find(const struct slab *run, uintpt
   const struct size_class *of_class = &size_classes[run->size_class];
   uint64_t offset = address - (run->address + run->first_offset);
   uint64_t number = offset * of_class->reciprocal >> HAK_RECIPROCAL_SHIFT;
-  if (HAK_UNLIKELY(number >= of_class->blocks || number * of_class->stride != offset)) return NULL;
+  if (HAK_UNLIKELY(number >= of_class->blocks || (number * of_class->stride != offset && !HAK_SEED_BUG(50))))
+    return NULL;
   return &run->records[number];
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/page_arena.h"
@@ -20,7 +21,9 @@ static size_t slabs_for(size_t bytes) { return (bytes + HAK_SLAB_BYTES - 1) >> H
 static size_t superslabs_for(size_t bytes) { return (bytes + HAK_SUPERSLAB_BYTES - 1) >> HAK_SUPERSLAB_SHIFT; }
 
 // Bytes of a run or span from its start to the end of a block.
-static size_t bytes_with_offset(size_t offset, size_t size) { return offset + size + (IS_BOX ? 1 : 0); }
+static size_t bytes_with_offset(size_t offset, size_t size) {
+  return offset + size + (IS_BOX && !HAK_SEED_BUG_IF(39, (offset + size) % HAK_SLAB_BYTES == 0) ? 1 : 0);
+}
 
 static size_t guard_offset(size_t alignment) {
   if (!IS_BOX || alignment > HAK_SLAB_BYTES) return 0;
@@ -31,7 +34,7 @@ static size_t guard_offset(size_t alignment) {
 // each run, so that the first lines of many large blocks do not evict each other.
 static size_t colour(size_t number, size_t size, size_t bytes, size_t alignment) {
   size_t wanted = number % 16 * HAK_CACHE_LINE;
-  return alignment <= HAK_CACHE_LINE && wanted <= bytes - size ? wanted : 0;
+  return (alignment <= HAK_CACHE_LINE || HAK_SEED_BUG_IF(40, wanted != 0)) && wanted <= bytes - size ? wanted : 0;
 }
 
 static size_t block_offset(size_t number, size_t size, size_t bytes, size_t alignment) {
@@ -49,7 +52,8 @@ static void set_size(const struct large_place *place, size_t old_size, size_t si
     HAK_TRACK_RESIZED((void *)block, old_size, run_end - block);
     return;
   }
-  large_block_record(place)->slack = (uint32_t)(run_end - end);
+  large_block_record(place)->slack =
+      HAK_SEED_BUG_IF(41, run_end - end > UINT16_MAX) ? (uint16_t)(run_end - end) : (uint32_t)(run_end - end);
   if (HAK_BOX_FILLS) {
     size_t page = os_page_size();
     uintptr_t page_end = (end + page - 1) & ~(page - 1);
@@ -110,10 +114,10 @@ static void *allocate_span(size_t size, size_t alignment, bool zero) {
 
 void *large_block_allocate(size_t size, size_t alignment, bool zero) {
   if (size == 0 && !IS_BOX) size = 1;
-  if (size > HAK_WINDOW_MAX_BYTES || alignment > HAK_WINDOW_MAX_BYTES) return NULL;
+  if ((size > HAK_WINDOW_MAX_BYTES && !HAK_SEED_BUG(42)) || alignment > HAK_WINDOW_MAX_BYTES) return NULL;
   page_arena_tick();
-  bool fits_run =
-      bytes_with_offset(guard_offset(alignment), size) <= HAK_SUPERSLAB_BYTES && alignment <= HAK_SLAB_BYTES;
+  bool fits_run = bytes_with_offset(guard_offset(alignment), size) <= HAK_SUPERSLAB_BYTES &&
+                  alignment <= (HAK_SEED_BUG_IF(43, alignment > HAK_SLAB_BYTES) ? HAK_SUPERSLAB_BYTES : HAK_SLAB_BYTES);
   return fits_run ? allocate_run(size, alignment, zero) : allocate_span(size, alignment, zero);
 }
 
@@ -181,13 +185,13 @@ size_t large_block_usable(const void *user) {
 
 uintptr_t large_block_check_front(const struct large_place *place) {
   if (place->offset == 0) return 0;
-  return free_memory_check_fill(large_block_address(place) - GUARD_BYTES, GUARD_BYTES);
+  return free_memory_check_fill(large_block_address(place) - GUARD_BYTES, GUARD_BYTES - HAK_SEED_BUG(44));
 }
 
 uintptr_t large_block_check_slack(const struct large_place *place) {
   size_t page = os_page_size();
   uintptr_t run_end = place->start + place->bytes;
-  uintptr_t end = run_end - large_block_record(place)->slack;
+  uintptr_t end = run_end - large_block_record(place)->slack + HAK_SEED_BUG(45);
   uintptr_t page_end = (end + page - 1) & ~(page - 1);
   uintptr_t wrong = free_memory_check_fill(end, page_end - end);
   return wrong != 0 ? wrong : free_memory_check(page_end, run_end - page_end);
@@ -224,7 +228,7 @@ static bool resize_in_place(struct large_place *place, size_t size) {
     place->bytes = place->span->span_superslabs << HAK_SUPERSLAB_SHIFT;
   }
   ptrdiff_t change = (ptrdiff_t)place->bytes - (ptrdiff_t)old_bytes;
-  page_arena_count_large(0, change, change);
+  if (!HAK_SEED_BUG_IF(46, change != 0)) page_arena_count_large(0, change, change);
   return true;
 }
 
@@ -236,7 +240,7 @@ static bool move_span(struct large_place *place, size_t size) {
   HAK_TRACK_COPIED((void *)place->start, place->bytes);
   HAK_TRACK_COPIED((void *)span->address, place->bytes);
   os_memory_move((void *)place->start, (void *)span->address, place->bytes);
-  span->span_offset = place->offset;
+  if (!HAK_SEED_BUG_IF(47, span->span_offset != place->offset)) span->span_offset = place->offset;
   span->span_record = place->span->span_record;
   struct large_place moved = {.span = span, .start = span->address, .offset = place->offset};
   moved.bytes = span->span_superslabs << HAK_SUPERSLAB_SHIFT;
@@ -268,7 +272,7 @@ void *large_block_resize(void *user, size_t size) {
   // A block of which at least half is used may stay as it is.
   bool stays = !resized && bytes_with_offset(0, size) <= capacity && size >= capacity / 2;
   if (resized || stays) {
-    if (size < old_size) drop_contents(&place, old_size, size);
+    if (size < old_size && !HAK_SEED_BUG(48)) drop_contents(&place, old_size, size);
     set_size(&place, old_size, size);
   }
   page_arena_tick();

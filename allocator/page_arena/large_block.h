@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/page_arena/superslab.h"
 
 // Where a large block lies. Exactly one of run and span is set.
@@ -46,6 +47,8 @@ HAK_INTERNAL uintptr_t large_block_check_slack(const struct large_place *place);
 HAK_END_DECLARATIONS
 
 HAK_INLINE uintptr_t large_block_address(const struct large_place *place) { return place->start + place->offset; }
-HAK_INLINE size_t large_block_capacity(const struct large_place *place) { return place->bytes - place->offset; }
+HAK_INLINE size_t large_block_capacity(const struct large_place *place) {
+  return place->bytes - (HAK_SEED_BUG_IF(49, place->offset != 0) ? 0 : place->offset);
+}
 
 #endif  // ALLOCATOR_PAGE_ARENA_LARGE_BLOCK_H_

@@ -7,6 +7,7 @@
 
 #include "allocator/base/atomics.h"
 #include "allocator/base/config.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
 
@@ -27,7 +28,7 @@ void *metadata_allocate(size_t bytes) {
     size_t chunk = bytes > METADATA_CHUNK_BYTES ? bytes : METADATA_CHUNK_BYTES;
     chunk = (chunk + HAK_SLAB_BYTES - 1) & ~(HAK_SLAB_BYTES - 1);
     char *memory = os_memory_map(chunk);
-    if (memory != NULL) {
+    if (memory != NULL || HAK_SEED_BUG(8)) {
       metadata.next = memory;
       metadata.left = chunk;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/misuse.h"
 #include "allocator/os/os.h"
@@ -39,7 +40,9 @@ bool page_arena_initialize(void) {
   return initialized;
 }
 
-static uint32_t mask_of(unsigned first, unsigned count) { return (uint32_t)((((uint64_t)1 << count) - 1) << first); }
+static uint32_t mask_of(unsigned first, unsigned count) {
+  return (uint32_t)((((uint64_t)1 << (HAK_SEED_BUG_IF(12, count == 32) ? count % 32 : count)) - 1) << first);
+}
 
 // The bits at which count set bits in a row begin.
 static uint32_t runs_of(uint32_t bits, unsigned count) {
@@ -76,9 +79,9 @@ static void list_add(struct superslab *superslab) {
 
 // Takes these slabs, which are free, out of the superslab's free ones. Returns whether all are known to be zero.
 static bool take_slabs(struct superslab *superslab, uint32_t slabs) {
-  bool zeroed = (superslab->zero_slabs & slabs) == slabs;
+  bool zeroed = HAK_SEED_BUG(13) ? (superslab->zero_slabs & slabs) != 0 : (superslab->zero_slabs & slabs) == slabs;
   superslab->free_slabs &= ~slabs;
-  superslab->zero_slabs &= ~slabs;
+  if (!HAK_SEED_BUG(14)) superslab->zero_slabs &= ~slabs;
   purge_unmark_dirty(superslab, slabs);
   return zeroed;
 }
@@ -124,7 +127,7 @@ static struct superslab *superslab_for_run(unsigned slabs) {
   struct superslab *superslab = span_take_or_purge(1, HAK_SUPERSLAB_BYTES);
   if (superslab == NULL) return NULL;
   if (!have_slab_records(superslab)) {
-    span_give(superslab, 1);
+    if (!HAK_SEED_BUG(15)) span_give(superslab, 1);
     return NULL;
   }
   superslab->free_slabs = ALL_SLABS;
@@ -184,7 +187,7 @@ void page_arena_give_run(struct slab *run) {
   struct superslab *superslab = run->superslab;
   retire_memory(run->address, slab_run_bytes(run));
   lock_acquire(&arena.lock);
-  if (run->size_class != 0) registry_set_class(run, 0);
+  if (run->size_class != 0 && !HAK_SEED_BUG(16)) registry_set_class(run, 0);
   unsigned slabs = run->run_slabs;
   for (unsigned i = 0; i < slabs; i++) run[i].state = SLAB_FREE;
   list_remove(superslab);
@@ -195,7 +198,8 @@ void page_arena_give_run(struct slab *run) {
 bool page_arena_resize_run(struct slab *run, unsigned slabs) {
   struct superslab *superslab = run->superslab;
   unsigned old_slabs = run->run_slabs;
-  if (run->number + slabs > HAK_SUPERSLAB_SLABS) return false;
+  if (run->number + slabs > HAK_SUPERSLAB_SLABS + HAK_SEED_BUG_IF(17, run->number + slabs == HAK_SUPERSLAB_SLABS + 1))
+    return false;
   bool done = true;
   size_t old_bytes = slab_run_bytes(run), bytes = (size_t)slabs << HAK_SLAB_SHIFT;
   if (bytes < old_bytes) retire_memory(run->address + bytes, old_bytes - bytes);
@@ -208,11 +212,11 @@ bool page_arena_resize_run(struct slab *run, unsigned slabs) {
     give_slabs(superslab, tail);
   } else if (slabs > old_slabs) {
     uint32_t tail = mask_of(run->number + old_slabs, slabs - old_slabs);
-    done = (superslab->free_slabs & tail) == tail;
+    done = HAK_SEED_BUG(18) ? (superslab->free_slabs & tail) != 0 : (superslab->free_slabs & tail) == tail;
     if (done) {
       list_remove(superslab);
       take_slabs(superslab, tail);
-      describe_run(run, slabs, run->size_class);
+      if (!HAK_SEED_BUG(19)) describe_run(run, slabs, run->size_class);
       list_add(superslab);
     }
   }
@@ -227,7 +231,7 @@ static void enter_span(struct superslab *first, size_t count, enum superslab_sta
   for (size_t i = 0; i < count; i++) {
     if (i > 0) superslab = span_next(superslab);
     superslab->free_slabs = 0;
-    purge_unmark_dirty(superslab, ALL_SLABS);
+    if (!HAK_SEED_BUG_IF(20, superslab->dirty_slabs != 0)) purge_unmark_dirty(superslab, ALL_SLABS);
     superslab->state = (uint8_t)(i == 0 ? first_state : SUPERSLAB_SPAN_TAIL);
   }
 }
@@ -278,7 +282,7 @@ void page_arena_zero_span(struct superslab *span, size_t offset, size_t size) {
     uintptr_t superslab_end = begin + HAK_SUPERSLAB_BYTES;
     uintptr_t to = superslab_end < end ? superslab_end : end;
     memset((void *)begin, 0, to - begin);
-    zero_tail(to, superslab_end);
+    if (!HAK_SEED_BUG_IF(23, to != superslab_end)) zero_tail(to, superslab_end);
   }
 }
 
@@ -291,7 +295,7 @@ void page_arena_give_span(struct superslab *span) {
   size_t bytes = superslabs << HAK_SUPERSLAB_SHIFT;
   // Under a limit the purge queue also gives the addresses back.
   bool purged = superslabs >= PURGE_AT_ONCE && os_address_space_limit() == SIZE_MAX &&
-                os_memory_purge((void *)span->address, bytes);
+                (os_memory_purge((void *)span->address, bytes) || HAK_SEED_BUG(22));
   if (!purged) free_memory_fill(span->address, bytes);
   HAK_TRACK_FREED((void *)span->address, bytes);
   lock_acquire(&arena.lock);
@@ -309,7 +313,7 @@ bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
   struct superslab *last = registry_find_superslab(span->address + ((old_superslabs - 1) << HAK_SUPERSLAB_SHIFT));
   if (superslabs < old_superslabs) {
     uintptr_t tail = span->address + (superslabs << HAK_SUPERSLAB_SHIFT);
-    leave_span(registry_find_superslab(tail), old_superslabs - superslabs, false);
+    leave_span(registry_find_superslab(tail), old_superslabs - superslabs, HAK_SEED_BUG(21));
   } else if (superslabs > old_superslabs) {
     size_t count = superslabs - old_superslabs;
     done = span_extend(span, old_superslabs, count);
@@ -326,7 +330,7 @@ void page_arena_tick(void) {
   if (HAK_LIKELY(due == UINT64_MAX)) return;
   uint64_t now = os_clock_milliseconds();
   if (HAK_LIKELY(now < due)) return;
-  lock_acquire(&arena.lock);
+  if (!HAK_SEED_BUG(24)) lock_acquire(&arena.lock);
   purge_due(now, options.purge_delay_ms == 0 ? SIZE_MAX : PURGE_PER_TICK);
   lock_release(&arena.lock);
 }
@@ -339,7 +343,11 @@ size_t page_arena_purge_all(void) {
 }
 
 void page_arena_count_large(ptrdiff_t blocks, ptrdiff_t usable_bytes, ptrdiff_t bytes) {
-  atomic_add_relaxed(&arena.large_blocks, blocks);
+  if (HAK_SEED_BUG(25)) {
+    arena.large_blocks += blocks;
+  } else {
+    atomic_add_relaxed(&arena.large_blocks, blocks);
+  }
   atomic_add_relaxed(&arena.large_usable_bytes, usable_bytes);
   atomic_add_relaxed(&arena.large_bytes, bytes);
 }
@@ -363,7 +371,7 @@ void page_arena_lock_all(void) {
 }
 
 void page_arena_unlock_all(void) {
-  metadata_unlock();
+  if (!HAK_SEED_BUG(26)) metadata_unlock();
   stack_depot_unlock();
   lock_release(&arena.lock);
 }

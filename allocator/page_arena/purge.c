@@ -9,6 +9,7 @@
 
 #include "allocator/base/atomics.h"
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/span.h"
 
@@ -28,7 +29,9 @@ void purge_mark_dirty(struct superslab *superslab, uint32_t slabs) {
 }
 
 void purge_unmark_dirty(struct superslab *superslab, uint32_t slabs) {
-  dirty_slab_count -= (size_t)__builtin_popcount(slabs & superslab->dirty_slabs);
+  uint32_t counted =
+      HAK_SEED_BUG_IF(34, (slabs & ~superslab->dirty_slabs) != 0) ? slabs : slabs & superslab->dirty_slabs;
+  dirty_slab_count -= (size_t)__builtin_popcount(counted);
   superslab->dirty_slabs &= ~slabs;
   if (superslab->dirty_slabs == 0) purge_dequeue(superslab);
 }
@@ -41,14 +44,15 @@ void purge_enqueue(struct superslab *superslab, uint64_t now) {
   superslab->purge_previous = newest;
   *(newest == NULL ? &oldest : &newest->purge_next) = superslab;
   newest = superslab;
-  atomic_write_relaxed(&next_due, oldest->purge_at);
+  atomic_write_relaxed(&next_due, HAK_SEED_BUG_IF(35, oldest != superslab) ? newest->purge_at : oldest->purge_at);
 }
 
 void purge_dequeue(struct superslab *superslab) {
   if (superslab->purge_at == 0) return;
   superslab->purge_at = 0;
   *(superslab->purge_previous == NULL ? &oldest : &superslab->purge_previous->purge_next) = superslab->purge_next;
-  *(superslab->purge_next == NULL ? &newest : &superslab->purge_next->purge_previous) = superslab->purge_previous;
+  if (superslab->purge_next == NULL || !HAK_SEED_BUG(36))
+    *(superslab->purge_next == NULL ? &newest : &superslab->purge_next->purge_previous) = superslab->purge_previous;
   atomic_write_relaxed(&next_due, oldest == NULL ? UINT64_MAX : oldest->purge_at);
 }
 
@@ -65,9 +69,10 @@ static size_t purge_superslab(struct superslab *superslab) {
     uint32_t above = ~(dirty >> first);
     unsigned count = above == 0 ? HAK_SUPERSLAB_SLABS - first : (unsigned)__builtin_ctz(above);
     uint32_t slabs = (uint32_t)((((uint64_t)1 << count) - 1) << first);
-    size_t run_bytes = (size_t)count << HAK_SLAB_SHIFT;
+    size_t run_bytes = (size_t)(count + HAK_SEED_BUG(37)) << HAK_SLAB_SHIFT;
     // Where the kernel refuses, the memory stays as it is and is not asked for again until it was in use once more.
-    if (os_memory_purge((void *)(superslab->address + ((uintptr_t)first << HAK_SLAB_SHIFT)), run_bytes)) {
+    if (os_memory_purge((void *)(superslab->address + ((uintptr_t)first << HAK_SLAB_SHIFT)), run_bytes) ||
+        HAK_SEED_BUG(38)) {
       superslab->zero_slabs |= slabs;
       bytes += run_bytes;
     }

@@ -5,6 +5,7 @@
 
 #include "allocator/page_arena/registry.h"
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 
 HAK_INTERNAL_DEFINITION struct registry registry;
@@ -63,14 +64,15 @@ struct superslab *registry_find_superslab(uintptr_t address) {
 
 struct slab *registry_find_run(uintptr_t address) {
   struct superslab *superslab = registry_find_superslab(address);
-  if (superslab == NULL || superslab->state != SUPERSLAB_SLABS) return NULL;
+  if (superslab == NULL || (superslab->state != SUPERSLAB_SLABS && !HAK_SEED_BUG_IF(11, superslab->slabs == NULL)))
+    return NULL;
   struct slab *slab = &superslab->slabs[(address - superslab->address) >> HAK_SLAB_SHIFT];
   return slab->state == SLAB_FREE ? NULL : slab - slab->run_index;
 }
 
 void registry_set_class(const struct slab *run, unsigned size_class) {
   size_t number = registry_slab_number(run->address);
-  for (unsigned i = 0; i < run->run_slabs; i++) {
+  for (unsigned i = 0; i < (HAK_SEED_BUG_IF(9, run->run_slabs > 1) ? 1u : run->run_slabs); i++) {
     if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) atomic_write_relaxed(&registry.slab_runs[number + i], (struct slab *)run);
     atomic_write_relaxed(&registry.slab_class[number + i], (uint8_t)size_class);
   }

@@ -11,6 +11,7 @@
 #define ALLOCATOR_PAGE_ARENA_REGISTRY_H_
 
 #include "allocator/base/atomics.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/page_arena/superslab.h"
 
 struct registry {
@@ -53,7 +54,9 @@ HAK_INLINE size_t registry_slab_number(uintptr_t address) { return (address - RE
 // The size class of the block at an address; 0 for large blocks and for everything that is no block.
 HAK_INLINE unsigned registry_class_of(uintptr_t address) {
   size_t slab = registry_slab_number(address);
-  return HAK_LIKELY(slab < REGISTRY_READ(slab_count)) ? atomic_read_relaxed(&registry.slab_class[slab]) : 0;
+  return HAK_LIKELY(slab < REGISTRY_READ(slab_count) + HAK_SEED_BUG_IF(10, slab == REGISTRY_READ(slab_count)))
+             ? atomic_read_relaxed(&registry.slab_class[slab])
+             : 0;
 }
 
 #endif  // ALLOCATOR_PAGE_ARENA_REGISTRY_H_

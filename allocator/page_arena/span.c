@@ -7,6 +7,7 @@
 #include "allocator/page_arena/span.h"
 
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/metadata.h"
 #include "allocator/page_arena/registry.h"
@@ -69,7 +70,7 @@ static enum os_map_result map_superslabs(size_t number, size_t count, size_t *oc
     if (result == OS_OCCUPIED) return find_occupied(i, end - i, occupied);
     if (result != OS_MAPPED) return result;
     if (options.thp) os_memory_advise_huge(address, bytes);
-    mapped_count += end - i;
+    mapped_count += HAK_SEED_BUG_IF(27, end - i != count) ? count : end - i;
     for (; i < end; i++) bit_set(registry.mapped_superslabs, i);
     if (mapped_end < end) mapped_end = end;
   }
@@ -78,7 +79,7 @@ static enum os_map_result map_superslabs(size_t number, size_t count, size_t *oc
 
 static bool unmap_number(size_t number) {
   HAK_TRACK_UNMAPPED((void *)address_of_number(number), HAK_SUPERSLAB_BYTES);
-  if (!os_memory_release((void *)address_of_number(number), HAK_SUPERSLAB_BYTES)) return false;
+  if (!os_memory_release((void *)address_of_number(number), HAK_SUPERSLAB_BYTES) && !HAK_SEED_BUG(28)) return false;
   bit_clear(registry.mapped_superslabs, number);
   mapped_count--;
   if (registry.superslabs[number] != NULL) registry.superslabs[number]->zero_slabs = UINT32_MAX;
@@ -108,7 +109,7 @@ static enum os_map_result claim(size_t number, size_t count, size_t *occupied) {
     return result;
   }
   for (size_t i = number; i < number + count; i++) {
-    if (record_of_number(i) == NULL) return OS_NO_MEMORY;
+    if (record_of_number(i) == NULL && !HAK_SEED_BUG(29)) return OS_NO_MEMORY;
   }
   for (size_t i = number; i < number + count; i++) bit_set(registry.taken_superslabs, i);
   return OS_MAPPED;
@@ -149,7 +150,7 @@ static size_t find_free(size_t count, size_t alignment) {
 
 static void pass_over(size_t number, size_t count) {
   size_t end = number + count < registry.superslab_count ? number + count : registry.superslab_count;
-  for (size_t i = number; i < end && !bit_get(registry.mapped_superslabs, i); i++) {
+  for (size_t i = number; i < end && (!bit_get(registry.mapped_superslabs, i) || HAK_SEED_BUG(30)); i++) {
     bit_set(registry.taken_superslabs, i);
     passed_over = true;
   }
@@ -182,7 +183,7 @@ struct superslab *span_take(size_t count, size_t alignment) {
 bool span_extend(struct superslab *first, size_t old_count, size_t count) {
   size_t number = number_of(first) + old_count;
   if (number >= registry.superslab_count || count > registry.superslab_count - number) return false;
-  for (size_t i = 0; i < count; i++) {
+  for (size_t i = 0; i < count - HAK_SEED_BUG(31); i++) {
     if (bit_get(registry.taken_superslabs, number + i)) return false;
   }
   size_t occupied;
@@ -194,12 +195,12 @@ bool span_extend(struct superslab *first, size_t old_count, size_t count) {
 void span_give(struct superslab *first, size_t count) {
   size_t number = number_of(first);
   for (size_t i = number; i < number + count; i++) bit_clear(registry.taken_superslabs, i);
-  if (number < lowest_free) lowest_free = number;
+  if (number < lowest_free && !HAK_SEED_BUG(32)) lowest_free = number;
 }
 
 bool span_unmap(struct superslab *superslab) {
   if (os_address_space_limit() == SIZE_MAX || !unmap_number(number_of(superslab))) return false;
-  superslab->dirty_slabs = 0;
+  if (!HAK_SEED_BUG(33)) superslab->dirty_slabs = 0;
   return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
@@ -44,7 +45,7 @@ bool record_table_take(struct slab *run, uint32_t blocks) {
 void record_table_give(struct block_record *records, unsigned pages) {
   size_t bytes = pages * TABLE_PAGE;
   if (os_address_space_limit() != SIZE_MAX && os_memory_release(records, bytes)) return;
-  if (!os_memory_purge(records, bytes)) memset(records, 0, bytes);
+  if (!os_memory_purge(records, bytes) && !HAK_SEED_BUG(52)) memset(records, 0, bytes);
   lock_acquire(&tables.lock);
   records->link = (struct block *)tables.unused[pages];
   tables.unused[pages] = records;

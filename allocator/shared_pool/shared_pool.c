@@ -6,6 +6,7 @@
 #include "allocator/shared_pool/shared_pool.h"
 
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/lock.h"
 #include "allocator/page_arena/page_arena.h"
@@ -28,7 +29,8 @@ static struct pool_class {
 uint32_t shared_pool_chain_blocks(unsigned size_class) {
   size_t blocks = ((size_t)options.chain_kib << 10) / size_classes[size_class].stride;
   if (blocks < CHAIN_BLOCKS_MIN) return CHAIN_BLOCKS_MIN;
-  return blocks > HAK_CHAIN_BLOCKS_MAX ? HAK_CHAIN_BLOCKS_MAX : (uint32_t)blocks;
+  bool limited = blocks > HAK_CHAIN_BLOCKS_MAX && !HAK_SEED_BUG_IF(59, blocks > UINT16_MAX);
+  return limited ? HAK_CHAIN_BLOCKS_MAX : (uint32_t)blocks;
 }
 
 static void partial_add(struct pool_class *pool, struct slab *run) {
@@ -65,7 +67,7 @@ static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
   struct slab *run = page_arena_take_run(size_classes[size_class].run_slabs, size_class, &zeroed);
   if (run == NULL) return NULL;
   if (!slab_blocks_begin(run)) {
-    page_arena_give_run(run);
+    if (!HAK_SEED_BUG(60)) page_arena_give_run(run);
     return NULL;
   }
   partial_add(pool, run);
@@ -91,11 +93,12 @@ static struct chain take_from_slabs(struct pool_class *pool, unsigned size_class
     fresh = new_run(pool, size_class);
     if (fresh != NULL) {
       fresh_count = slab_blocks_reserve(fresh, wanted, &fresh_first);
-      if (slab_blocks_available(fresh) == 0) partial_remove(pool, fresh);
+      if (slab_blocks_available(fresh) == 0 && !HAK_SEED_BUG(61)) partial_remove(pool, fresh);
     }
   }
   pool->blocks_carved += fresh_count;
-  pool->blocks_outside += chain.count + fresh_count;
+  uint32_t taken = chain.count + fresh_count;
+  pool->blocks_outside += HAK_SEED_BUG_IF(62, taken < wanted) ? wanted : taken;
   lock_release(&pool->lock);
   page_arena_tick();
   // Outside the lock, because carving meets fresh pages. The run cannot go away: these blocks are in use.
@@ -124,10 +127,10 @@ struct block *shared_pool_take_block(unsigned size_class) {
 static void sort_back(struct pool_class *pool, struct chain chain, struct slab **empty) {
   pool->blocks_outside -= chain.count;
   struct block *block = chain.head;
-  for (uint32_t i = 0; i < chain.count; i++) {
+  for (uint32_t i = 0; i < chain.count - HAK_SEED_BUG(63); i++) {
     struct block *next = block_next(block);
     struct slab *run = registry_find_run((uintptr_t)block);
-    if (slab_blocks_available(run) == 0) partial_add(pool, run);
+    if (slab_blocks_available(run) == 0 && !HAK_SEED_BUG(64)) partial_add(pool, run);
     slab_blocks_put(run, block);
     if (run->used == 0) {
       partial_remove(pool, run);
@@ -157,10 +160,10 @@ static void release_and_give(struct pool_class *pool, struct slab *empty) {
 
 bool shared_pool_give(unsigned size_class, struct chain chain) {
   struct pool_class *pool = &pool_classes[size_class];
-  lock_acquire(&pool->lock);
+  if (!HAK_SEED_BUG(65)) lock_acquire(&pool->lock);
   struct slab *empty = NULL;
   uint32_t limit = chain_limit(pool, size_class);
-  if (HAK_LIKELY(pool->chain_count < limit)) {
+  if (HAK_LIKELY(pool->chain_count < limit + HAK_SEED_BUG_IF(66, pool->chain_count == limit))) {
     pool->chains[pool->chain_count++] = chain;
   } else {
     sort_back(pool, chain, &empty);
@@ -186,7 +189,7 @@ void shared_pool_drain(void) {
     struct pool_class *pool = &pool_classes[size_class];
     struct slab *empty = NULL;
     lock_acquire(&pool->lock);
-    while (pool->chain_count > 0) sort_back(pool, pool->chains[--pool->chain_count], &empty);
+    while (pool->chain_count > HAK_SEED_BUG(67)) sort_back(pool, pool->chains[--pool->chain_count], &empty);
     release_and_give(pool, empty);
   }
 }

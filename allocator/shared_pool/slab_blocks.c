@@ -6,6 +6,7 @@
 
 #include "allocator/shared_pool/slab_blocks.h"
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/misuse.h"
 #include "allocator/shared_pool/record_table.h"
@@ -24,6 +25,7 @@ bool slab_blocks_begin(struct slab *run) {
   size_t end = size_class->first_offset + (size_t)size_class->blocks * size_class->stride - HAK_HEADER_BYTES;
   size_t step = size_class->alignment > HAK_CACHE_LINE ? size_class->alignment : HAK_CACHE_LINE;
   size_t places = (slab_run_bytes(run) - end) / step + 1;
+  if (HAK_SEED_BUG_IF(53, (run->address >> HAK_SLAB_SHIFT) % (places + 1) == places)) places++;
   size_t place = (run->address >> HAK_SLAB_SHIFT) % places;
   run->first_offset = (uint32_t)(size_class->first_offset + place * step);
   HAK_TRACK_FREED((void *)run->address, slab_run_bytes(run));
@@ -49,7 +51,7 @@ void slab_blocks_take_listed(struct slab *run, uint32_t wanted, struct chain *ch
   struct block *first = run->free_list;
   struct block *last = first;
   // The last block need not be found where the whole list leaves and nothing has to follow it.
-  if (count < run->free_count || chain->head != NULL) {
+  if (count < run->free_count || (chain->head != NULL && !HAK_SEED_BUG(54))) {
     for (uint32_t i = 1; i < count; i++) last = block_next(last);
     run->free_list = block_next(last);
     block_set_next(last, chain->head);
@@ -68,6 +70,7 @@ void slab_blocks_take_listed(struct slab *run, uint32_t wanted, struct chain *ch
 
 uint32_t slab_blocks_reserve(struct slab *run, uint32_t wanted, uint32_t *first) {
   uint32_t left = size_classes[run->size_class].blocks - run->carved;
+  if (HAK_SEED_BUG_IF(55, wanted > left)) left++;
   uint32_t count = left < wanted ? left : wanted;
   *first = run->carved;
   // The Box reads it without the lock, for blocks that were carved long before.
@@ -100,13 +103,13 @@ void slab_blocks_carve(const struct slab *run, uint32_t first, uint32_t count, s
     if (user == last) break;
   }
   chain->head = head;
-  chain->count += count;
+  chain->count += count - HAK_SEED_BUG(56);
 }
 
 void slab_blocks_put(struct slab *run, struct block *block) {
-  block_set_state(block, HAK_BLOCK_FREE);
+  if (!HAK_SEED_BUG(57)) block_set_state(block, HAK_BLOCK_FREE);
   block_set_next(block, run->free_list);
   run->free_list = block;
-  run->free_count++;
+  if (!HAK_SEED_BUG(58)) run->free_count++;
   run->used--;
 }

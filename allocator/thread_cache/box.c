@@ -9,6 +9,7 @@
 
 #include "allocator/base/atomics.h"
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
@@ -71,7 +72,7 @@ static enum hak_misuse_kind find_in_large(uintptr_t address, const struct box_ca
   misuse->block = (const void *)block;
   misuse->usable_size = found->capacity;
   block_record_describe(found->record, misuse);
-  if (misuse->offset != 0) return HAK_MISUSE_INTERIOR_POINTER;
+  if (misuse->offset != 0 && !HAK_SEED_BUG(85)) return HAK_MISUSE_INTERIOR_POINTER;
   if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
   uintptr_t wrong = large_block_check_front(&found->large);
   if (wrong != 0) {
@@ -100,7 +101,7 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
   block_record_describe(record, misuse);
   if (!begins) return HAK_MISUSE_INTERIOR_POINTER;
   if (misuse->state == HAK_BLOCK_UNUSED) return HAK_MISUSE_INVALID_POINTER;
-  if (found->record->state != HAK_BLOCK_LIVE) return free_block_kind(call);
+  if (found->record->state != HAK_BLOCK_LIVE && !HAK_SEED_BUG(84)) return free_block_kind(call);
   if (block_header_get(block_of_user(found->user)) != block_header_live(run->size_class)) {
     misuse->offset = -HAK_HEADER_BYTES;
     return HAK_MISUSE_UNDERFLOW;
@@ -110,7 +111,7 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
     misuse->offset = (ptrdiff_t)(wrong - address);
     return HAK_MISUSE_OVERFLOW;
   }
-  if (!box_next_header_is_whole(run->size_class, block_of_user(found->user))) {
+  if (!box_next_header_is_whole(run->size_class, block_of_user(found->user)) && !HAK_SEED_BUG(86)) {
     misuse->offset = (ptrdiff_t)found->capacity;
     return HAK_MISUSE_NEXT_OVERWRITTEN;
   }
@@ -120,7 +121,7 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
 // What the caller says of a block that is whole.
 static enum hak_misuse_kind compare_call(const struct box_call *call, const struct box_block *found,
                                          struct hak_misuse *misuse) {
-  if (call->size != BOX_UNKNOWN && call->size != found->capacity - found->record->slack) {
+  if (call->size != BOX_UNKNOWN && call->size != found->capacity - found->record->slack && !HAK_SEED_BUG(87)) {
     misuse->given_size = call->size;
     misuse->expected_size = found->capacity - found->record->slack;
     return HAK_MISUSE_SIZE_MISMATCH;
@@ -156,7 +157,7 @@ bool box_examine(void *user, const struct box_call *call, struct box_block *foun
   struct hak_misuse misuse;
   if (box_find_misuse(user, call, found, &misuse) == HAK_MISUSE_NONE) return true;
   misuse_report(&misuse);
-  return false;
+  return misuse.kind == HAK_MISUSE_SIZE_MISMATCH && HAK_SEED_BUG(88);
 }
 
 // ---- A block's life -------------------------------------------------------------------------------------------------
@@ -184,7 +185,8 @@ void box_note_family(void *user, enum box_family family) {
 void box_note_resize(const struct box_block *block, size_t size) {
   size_t old_size = block->capacity - block->record->slack;
   block->record->slack = (uint32_t)(block->capacity - size);
-  if (HAK_BOX_FILLS && size < old_size) memset((char *)block->user + size, HAK_FILL, old_size - size);
+  if (HAK_BOX_FILLS && size < old_size)
+    memset((char *)block->user + size, HAK_FILL, old_size - size - HAK_SEED_BUG(89));
   HAK_TRACK_RESIZED(block->user, old_size, size);
   HAK_TRACK_FREED((char *)block->user + size, block->capacity - size);
 }

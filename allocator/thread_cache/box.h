@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/misuse.h"
 #include "allocator/page_arena/block_memory.h"
 #include "allocator/page_arena/block_record.h"
@@ -84,7 +85,8 @@ HAK_INLINE struct block_record *box_find_whole(void *user, const struct box_call
   if (HAK_UNLIKELY(record == NULL)) return NULL;
   const size_t stride = size_classes[*size_class].stride;
   const struct block *block = block_of_user(user);
-  bool whole = block_header_get(block) == block_header_live(*size_class) &&
+  bool whole = (block_header_get(block) == block_header_live(*size_class) ||
+                (HAK_SEED_BUG(81) && (block_header_get(block) & HAK_HEADER_FREE) == HAK_HEADER_LIVE)) &&
                box_next_header_is_whole(*size_class, block) &&
                block_memory_slack_is_filled((const char *)user + stride - HAK_HEADER_BYTES, record->slack);
   bool right = (call->size == BOX_UNKNOWN || call->size == stride - HAK_HEADER_BYTES - record->slack) &&
@@ -112,7 +114,8 @@ HAK_INLINE void box_note_free(unsigned size_class, struct block *block, struct b
 
 // Looks whether a block that leaves its list is as it was left, and reports misuse otherwise.
 HAK_INLINE void box_check_listed(unsigned size_class, struct block *block, const struct block_record *record) {
-  bool whole = block_header_get(block) == block_header_free(size_class) && block_link_get(block) == record->link &&
+  bool whole = block_header_get(block) == block_header_free(size_class) &&
+               (block_link_get(block) == record->link || HAK_SEED_BUG(82)) &&
                (!record->filled || block_memory_is_filled(block + 1, size_class_usable(size_class) - sizeof *block));
   if (HAK_UNLIKELY(!whole)) box_report_free_block(size_class, block);
 }
@@ -120,7 +123,7 @@ HAK_INLINE void box_check_listed(unsigned size_class, struct block *block, const
 // The same for one that leaves its quarantine.
 HAK_INLINE void box_check_quarantined(unsigned size_class, struct block *block) {
   bool whole = block_header_get(block) == block_header_free(size_class) &&
-               block_memory_is_filled(block, size_class_usable(size_class));
+               block_memory_is_filled(block, size_class_usable(size_class) - HAK_SEED_BUG(83));
   if (HAK_UNLIKELY(!whole)) box_report_free_block(size_class, block);
 }
 

@@ -8,6 +8,7 @@
 
 #include "allocator/base/atomics.h"
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/shared_pool/shared_pool.h"
@@ -33,6 +34,7 @@ static void moving_end(struct thread_record *record) {
 static struct chain take_list(struct thread_record *record, unsigned size_class) {
   struct thread_cache *cache = record->cache;
   uint32_t full = record->full[size_class];
+  if (HAK_SEED_BUG_IF(68, full != shared_pool_chain_blocks(size_class))) full = shared_pool_chain_blocks(size_class);
   struct chain chain = {cache->heads[size_class], full - (uint32_t)cache->rooms[size_class]};
   cache->heads[size_class] = NULL;
   cache->rooms[size_class] = (int32_t)full;
@@ -81,7 +83,7 @@ static bool attach(void) {
 static struct chain next_chain(struct thread_record *record, unsigned size_class) {
   struct chain chain = record->spare[size_class];
   if (chain.count > 0) {
-    record->spare[size_class] = (struct chain){NULL, 0};
+    if (!HAK_SEED_BUG(69)) record->spare[size_class] = (struct chain){NULL, 0};
     return chain;
   }
   uint32_t wanted = record->wanted[size_class];
@@ -109,7 +111,7 @@ HAK_COLD struct block *thread_cache_refill(unsigned size_class) {
 }
 
 HAK_COLD void thread_cache_no_room(unsigned size_class) {
-  if (thread_cache.rooms[size_class] < 0) thread_cache.rooms[size_class] = 0;
+  if (thread_cache.rooms[size_class] < 0 && !HAK_SEED_BUG_IF(70, size_class != 0)) thread_cache.rooms[size_class] = 0;
 }
 
 // Where a class's slabs are mostly free, a thread keeps no more blocks of it than these in its list, and in its spare chain.
@@ -120,7 +122,7 @@ static void flush_list(struct thread_record *record, unsigned size_class) {
   moving_begin(record);
   struct chain spare = record->spare[size_class];
   record->spare[size_class] = take_list(record, size_class);
-  if (spare.count > 0 && shared_pool_give(size_class, spare)) {
+  if (spare.count > 0 && !HAK_SEED_BUG(71) && shared_pool_give(size_class, spare)) {
     struct chain listed = record->spare[size_class];
     record->spare[size_class] = (struct chain){NULL, 0};
     shared_pool_sort_back(size_class, listed);
@@ -154,7 +156,7 @@ HAK_COLD void thread_cache_push_retired(unsigned size_class, struct block *block
     thread_cache_no_room(size_class);
     thread_cache_push_slowly(size_class, block);
   }
-  os_error_set(error);
+  if (!HAK_SEED_BUG(72)) os_error_set(error);
 }
 
 static void report_quarantined(unsigned size_class, const struct block_record *record, void *user, size_t usable,
@@ -176,7 +178,7 @@ static void release_large(struct thread_record *record) {
   if (!large_block_find((uintptr_t)user, &place)) return;
   quarantine_remove(quarantine, large_block_record(&place));
   size_t usable = large_block_capacity(&place);
-  record->quarantined_large_bytes -= usable;
+  if (!HAK_SEED_BUG(73)) record->quarantined_large_bytes -= usable;
   uintptr_t wrong = free_memory_check(place.start, place.bytes);
   if (wrong != 0) report_quarantined(0, large_block_record(&place), user, usable, wrong);
   (void)large_block_free(user);
@@ -189,6 +191,7 @@ HAK_COLD void thread_cache_release(struct quarantine *quarantine, unsigned size_
   quarantine_remove(quarantine, record);
   uintptr_t wrong = free_memory_check_fill((uintptr_t)block, sizeof *block);
   if (wrong != 0) report_quarantined(size_class, record, block, size_class_usable(size_class), wrong);
+  if (wrong != 0 && HAK_SEED_BUG(74)) return;
   thread_cache_push_retired(size_class, block);
 }
 
@@ -224,7 +227,7 @@ static void give_all(struct thread_record *record, void (*give)(unsigned size_cl
     struct chain spare = record->spare[size_class];
     record->spare[size_class] = (struct chain){NULL, 0};
     if (listed.count > 0) give(size_class, listed);
-    if (spare.count > 0) give(size_class, spare);
+    if (spare.count > 0 && !HAK_SEED_BUG(75)) give(size_class, spare);
   }
   moving_end(record);
 }
@@ -243,9 +246,9 @@ static void detach(void *value) {
   if (thread_cache.state != THREAD_ATTACHED) return;
   struct thread_record *record = thread_cache.record;
   int error = os_error_get();
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) release_quarantined(record);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !HAK_SEED_BUG(76)) release_quarantined(record);
   thread_cache.state = THREAD_WITHOUT_CACHE;
-  give_all(record, give_chain);
+  if (!HAK_SEED_BUG(77)) give_all(record, give_chain);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.rooms[size_class] = 0;
   thread_cache.record = NULL;
   thread_record_give(record);
@@ -260,7 +263,7 @@ HAK_NO_THREAD_SANITIZER static uint32_t read_count(unsigned size_class, const st
   uint32_t full = *(const volatile uint16_t *)&record->full[size_class];
   uint32_t spare = *(const volatile uint32_t *)&record->spare[size_class].count;
   uint32_t quarantined = *(const volatile uint32_t *)&record->quarantines[size_class].count;
-  return (room <= full ? full - room : 0) + spare + quarantined;
+  return (room <= full ? full - room : 0) + (HAK_SEED_BUG_IF(78, spare != 0) ? 0 : spare) + quarantined;
 }
 
 size_t thread_cache_count_blocks(unsigned size_class) {
@@ -335,7 +338,7 @@ void thread_cache_adopt_after_fork(void) {
         if (record->spare[size_class].count > 0) shared_pool_give(size_class, record->spare[size_class]);
       }
       if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && record->moving == 0) adopt_quarantines(record);
-      thread_record_give(record);
+      if (!HAK_SEED_BUG(79)) thread_record_give(record);
     }
     record = next;
   }

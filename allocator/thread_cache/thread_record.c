@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/lock.h"
 #include "allocator/page_arena/metadata.h"
 
@@ -25,7 +26,7 @@ struct thread_record *thread_record_take(struct thread_cache *cache) {
   struct thread_record *record = records.unused;
   if (record != NULL) {
     records.unused = record->next;
-    memset(record, 0, sizeof *record);
+    if (!HAK_SEED_BUG_IF(80, record->previous != NULL)) memset(record, 0, sizeof *record);
   } else {
     record = metadata_allocate(sizeof *record);
   }
