@@ -9,6 +9,9 @@
 #include <stdint.h>
 
 #include "fuzz/model/oracle.h"
+#ifdef HAK_SEEDED_BUG
+#include "fuzz/seeded/seeded_bugs.h"
+#endif
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +20,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   (void)argc;
   (void)argv;
   oracle_initialize();
+#ifdef HAK_SEEDED_BUG
+  seeded_bug_choose();
+#endif
   return 0;
 }
 
