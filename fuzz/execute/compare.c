@@ -13,9 +13,10 @@ static void compare_runs(const struct execution *execution, unsigned slot) {
   const struct heap_place *second = &execution->models[1].slots[slot].place;
   ORACLE_CHECK(trace, first->index == second->index, "block %u of its run here, block %u there", first->index,
                second->index);
-  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+  const struct slot_set *live = &execution->models[0].live;
+  for (unsigned i = slot_first(live); i < MODEL_SLOTS; i = slot_next(live, i)) {
     const struct model_block *a = &execution->models[0].slots[i], *b = &execution->models[1].slots[i];
-    if (a->user == NULL || b->user == NULL || a->place.size_class == 0) continue;
+    if (b->user == NULL || a->place.size_class == 0) continue;
     ORACLE_CHECK(trace, (a->place.run == first->run) == (b->place.run == second->run),
                  "the blocks in slots %u and %u share a run in one variant", slot, i);
   }

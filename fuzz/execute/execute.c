@@ -85,14 +85,12 @@ void execute_end(struct execution *execution) {
     struct model *model = &execution->models[i];
     oracle_note_operation(execution->number + 1, model->heap->name, "end");
     model->heap->memory->fail_kinds = 0;
-    for (unsigned slot = 0; slot < MODEL_SLOTS; slot++) {
-      if (model->slots[slot].user != NULL) model_verify_usable(model, slot);
+    for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
+      model_verify_usable(model, i);
     }
     model_check_statistics(model);
     model_check_calls(model);
-    for (unsigned slot = 0; slot < MODEL_SLOTS; slot++) {
-      if (model->slots[slot].user != NULL) call_free(model, slot);
-    }
+    for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) call_free(model, i);
     model_check_drained(model);
   }
 }

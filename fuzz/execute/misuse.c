@@ -159,7 +159,6 @@ static void check_misuse(const struct expectation *expectation, const struct bad
   ORACLE_CHECK(misuse, reports.count == 0 || (1u << reports.last.kind & bad->kinds) != 0, "reported as \"%s\"",
                reports.last.message);
   reports.count = 0;
-  model_verify_all(model);
 }
 
 static void free_wrongly(struct execution *execution, const struct bad_pointer *bad) {

@@ -24,9 +24,8 @@ static const char *begin_of(const struct model_block *block) {
 }
 
 static void check_overlap(const struct model *model, const struct model_block *block) {
-  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+  for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
     const struct model_block *other = &model->slots[i];
-    if (other->user == NULL) continue;
     bool apart = block->user + block->usable <= begin_of(other) || other->user + other->usable <= begin_of(block);
     ORACLE_CHECK(overlap, apart, "a block of %zu bytes overlaps one of %zu bytes in slot %u", block->usable,
                  other->usable, i);
@@ -72,13 +71,16 @@ static void fill(struct model *model, struct model_block *block) {
 }
 
 static void forget_freed(struct model *model, const void *user) {
-  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-    if (model->freed[i] == user) model->freed[i] = NULL;
+  for (unsigned i = slot_first(&model->has_freed); i < MODEL_SLOTS; i = slot_next(&model->has_freed, i)) {
+    if (model->freed[i] != user) continue;
+    model->freed[i] = NULL;
+    slot_remove(&model->has_freed, i);
   }
 }
 
 static void put(struct model *model, unsigned slot, struct model_block *block) {
   model->slots[slot] = *block;
+  slot_add(&model->live, slot);
   model->live_blocks++;
   model->live_bytes += block->size;
   forget_freed(model, block->user);
@@ -88,6 +90,7 @@ static void take(struct model *model, unsigned slot) {
   model->live_blocks--;
   model->live_bytes -= model->slots[slot].size;
   model->slots[slot].user = NULL;
+  slot_remove(&model->live, slot);
 }
 
 void model_enter(struct model *model, unsigned slot, void *user, size_t size, size_t alignment, bool zeroed) {
@@ -121,8 +124,8 @@ void model_verify(const struct model *model, unsigned slot) {
 }
 
 void model_verify_all(const struct model *model) {
-  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-    if (model->slots[i].user != NULL) model_verify(model, i);
+  for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
+    model_verify(model, i);
   }
 }
 
@@ -140,7 +143,7 @@ void model_leave(struct model *model, unsigned slot) {
   model_verify(model, slot);
   model->freed[slot] = model->slots[slot].user;
   model->freed_place[slot] = model->slots[slot].place;
-  model->freed_size[slot] = model->slots[slot].size;
+  slot_add(&model->has_freed, slot);
   take(model, slot);
 }
 

@@ -20,6 +20,25 @@ extern "C" {
 
 #define MODEL_SLOTS 256
 
+// A set of slots.
+struct slot_set {
+  uint64_t words[MODEL_SLOTS / 64];
+};
+// for (unsigned slot = slot_first(&set); slot < MODEL_SLOTS; slot = slot_next(&set, slot))
+static inline unsigned slot_at_least(const struct slot_set *set, unsigned slot) {
+  for (; slot < MODEL_SLOTS; slot = (slot / 64 + 1) * 64) {
+    uint64_t rest = set->words[slot / 64] >> slot % 64;
+    if (rest != 0) return slot + (unsigned)__builtin_ctzll(rest);
+  }
+  return MODEL_SLOTS;
+}
+static inline unsigned slot_first(const struct slot_set *set) { return slot_at_least(set, 0); }
+static inline unsigned slot_next(const struct slot_set *set, unsigned slot) { return slot_at_least(set, slot + 1); }
+static inline void slot_add(struct slot_set *set, unsigned slot) { set->words[slot / 64] |= (uint64_t)1 << slot % 64; }
+static inline void slot_remove(struct slot_set *set, unsigned slot) {
+  set->words[slot / 64] &= ~((uint64_t)1 << slot % 64);
+}
+
 struct model_block {
   char *user;  // NULL: the slot is free
   size_t size;
@@ -31,15 +50,17 @@ struct model_block {
 
 struct model {
   const struct heap *heap;
+  struct slot_set live;  // slots that have a block
   struct model_block slots[MODEL_SLOTS];
   size_t live_blocks;
   size_t live_bytes;  // as asked for
   uint64_t next_key;
+  struct slot_set has_freed;
   const void *freed[MODEL_SLOTS];  // what was last freed from a slot, and not handed out since
   struct heap_place freed_place[MODEL_SLOTS];
-  size_t freed_size[MODEL_SLOTS];
   size_t purged_bytes;
-  bool memory_refused;  // at some time of this input
+  // How often the heap was looked at as a whole: programs may repeat it more often than it can find anything.
+  unsigned whole_looks;
 };
 
 void model_begin(struct model *model, const struct heap *heap);

@@ -26,9 +26,8 @@ void model_check_statistics(struct model *model) {
          free_bytes = 0;
   if (!oracle_is_on(ORACLE_statistics)) return;
   model->heap->get_statistics(&all, sizeof all);
-  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
+  for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
     const struct model_block *block = &model->slots[i];
-    if (block->user == NULL) continue;
     if (block->place.size_class != 0) {
       live[block->place.size_class]++;
       small_bytes += block->place.usable;
@@ -105,8 +104,7 @@ void model_check_conservation(const struct model *model) {
   if (!oracle_is_on(ORACLE_conservation)) return;
   seen.now++;
   seen.count = 0;
-  for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-    if (model->slots[i].user == NULL) continue;
+  for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
     ORACLE_CHECK(conservation, see(model->slots[i].user), "a block is live twice");
     live[model->slots[i].place.size_class]++;
   }

@@ -18,8 +18,8 @@ extern "C" {
 #define OP_HEADER_BYTES 8
 #define OP_BYTES 4
 // Operations of one input that are looked at; with repetitions, executed ones.
-#define OP_COUNT_MAX 1024
-#define OP_EXECUTED_MAX 4096
+#define OP_COUNT_MAX 256
+#define OP_EXECUTED_MAX 1024
 #define OP_INPUT_MAX (OP_HEADER_BYTES + OP_COUNT_MAX * OP_BYTES)
 // Places for live blocks. An operation that allocates into a place that is in use frees what was there first.
 #define OP_SLOTS 256
