@@ -15,6 +15,12 @@ static struct {
   struct hak_misuse last;
 } reports;
 
+// A byte of a free block that was changed and left so.
+static struct {
+  const char *user;  // NULL: none is
+  size_t bytes;
+} damage;
+
 static void note_report(const struct hak_misuse *misuse) {
   reports.count++;
   reports.last = *misuse;
@@ -22,15 +28,31 @@ static void note_report(const struct hak_misuse *misuse) {
 
 void misuse_begin(const struct heap *heap) {
   reports.count = 0;
+  damage.user = NULL;
   heap->set_misuse_handler(note_report);
 }
 
+static bool is_of_damage(const struct hak_misuse *misuse) {
+  uintptr_t offset = (uintptr_t)misuse->pointer - (uintptr_t)damage.user;
+  return damage.user != NULL && misuse->kind == HAK_MISUSE_WRITE_AFTER_FREE && offset < damage.bytes;
+}
+
 void misuse_expect_none(struct execution *execution, struct op *op) {
-  (void)execution;
   (void)op;
+  // Whoever used the block again, or checked its slab, has seen it now.
+  if (reports.count == 1 && is_of_damage(&reports.last)) {
+    reports.count = 0;
+    damage.user = NULL;
+    execution->models[0].damaged = false;
+  }
   ORACLE_CHECK(misuse, reports.count == 0, "reported, where nothing was wrong: %s: %s", reports.last.function,
                reports.last.message);
   reports.count = 0;
+}
+
+void misuse_end(struct execution *execution) {
+  misuse_expect_none(execution, NULL);
+  ORACLE_CHECK(misuse, damage.user == NULL, "a write after free was never reported");
 }
 
 static uint32_t kinds_of(const enum hak_misuse_kind *kinds) {
@@ -193,8 +215,9 @@ static void free_with_size(struct execution *execution, unsigned slot, size_t al
   check_misuse(&expectation, &bad);
 }
 
-// A byte of a free block is changed: the heap is looked at as a whole, and must say so.
-static void write_after_free(struct execution *execution, unsigned slot, int delta) {
+// A byte of a free block is changed: the heap is looked at as a whole, and must say so. Then the byte is put back, or stays
+// as it is for whoever uses the block next.
+static void write_after_free(struct execution *execution, unsigned slot, int delta, bool stays) {
   struct model *model = &execution->models[0];
   const struct heap *heap = model->heap;
   char *user = (char *)model->freed[slot];
@@ -204,15 +227,22 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   if (place.size_class == 0 || place.size_class != model->freed_place[slot].size_class) return;
   size_t offset = (uint8_t)delta * (size_t)7919 % place.usable;
   misuse_expect_none(execution, NULL);
+  if (model->damaged) return;
   user[offset] = (char)(user[offset] ^ delta);
   int found = heap->check_heap(&misuse);
-  user[offset] = (char)(user[offset] ^ delta);
   ORACLE_CHECK(misuse, found == 1, "byte %zu of a free block was changed, and the heap is said to be whole", offset);
   ORACLE_CHECK(misuse, found == 0 || misuse.kind == HAK_MISUSE_WRITE_AFTER_FREE, "a write after free is \"%s\"",
                misuse.message);
   // A link is looked at as a whole.
   bool right = misuse.pointer == user + offset || (misuse.pointer == user && offset < sizeof(void *));
   ORACLE_CHECK(misuse, found == 0 || right, "a write after free was found in another place");
+  if (stays) {
+    damage.user = user;
+    damage.bytes = place.usable;
+    model->damaged = true;
+    return;
+  }
+  user[offset] = (char)(user[offset] ^ delta);
   ORACLE_CHECK(check_heap, heap->check_heap(&misuse) == 0, "after the byte was put back: %s", misuse.message);
 }
 
@@ -255,7 +285,7 @@ void misuse_operation(struct execution *execution, const struct op *op, const st
       if (bad.user != NULL) free_wrongly(execution, &bad);
       break;
     case OP_MISUSE_WRITE_AFTER_FREE:
-      write_after_free(execution, op->slot, arguments->delta);
+      write_after_free(execution, op->slot, arguments->delta, op->flags % 2 != 0);
       break;
     case OP_MISUSE_WRONG_SIZE:
       if (block->user == NULL || arguments->delta == 0) return;

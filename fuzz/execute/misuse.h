@@ -12,7 +12,10 @@
 void misuse_begin(const struct heap *heap);
 // For execution->misuse, with one heap: the Box, or the direct variant, which is given what it promises to notice.
 void misuse_operation(struct execution *execution, const struct op *op, const struct op_arguments *arguments);
-// Fails if anything was reported since the last misuse_operation. For execution->before, and at the end.
+// Fails if anything was reported since the last misuse_operation, but for a free block that was damaged and left so. For
+// execution->before.
 void misuse_expect_none(struct execution *execution, struct op *op);
+// After execute_end: every damage was reported.
+void misuse_end(struct execution *execution);
 
 #endif  // FUZZ_EXECUTE_MISUSE_H_

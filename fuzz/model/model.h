@@ -59,6 +59,7 @@ struct model {
   const void *freed[MODEL_SLOTS];  // what was last freed from a slot, and not handed out since
   struct heap_place freed_place[MODEL_SLOTS];
   size_t purged_bytes;
+  bool damaged;  // free memory was written to on purpose, and it was not reported yet
   // How often the heap was looked at as a whole: programs may repeat it more often than it can find anything.
   unsigned whole_looks;
 };

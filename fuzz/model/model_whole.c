@@ -125,7 +125,7 @@ void model_check_calls(struct model *model) {
   wrong = model->heap->held_lock();
   ORACLE_CHECK(locks, wrong == NULL, "%s", wrong);
   struct hak_misuse misuse;
-  if (!oracle_is_on(ORACLE_check_heap)) return;
+  if (!oracle_is_on(ORACLE_check_heap) || model->damaged) return;
   ORACLE_CHECK(check_heap, model->heap->check_heap(&misuse) == 0, "hak_check_heap: %s", misuse.message);
 }
 
