@@ -6,6 +6,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fuzz/op/mutate.h"
@@ -16,9 +17,19 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *first, size_t first_size, const uint8_t *second, size_t second_size,
                                  uint8_t *output, size_t max_size, unsigned int seed);
 
+// FUZZ_MUTATOR=bytes leaves everything to libFuzzer, for comparison.
+static bool only_bytes(void) {
+  static int answer = -1;
+  if (answer < 0) {
+    const char *mutator = getenv("FUZZ_MUTATOR");
+    answer = mutator != NULL && strcmp(mutator, "bytes") == 0;
+  }
+  return answer != 0;
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
   bool no_room = max_size < OP_HEADER_BYTES + OP_BYTES;
-  if (LLVMFuzzerMutate != NULL && (no_room || seed % 10 == 0)) return LLVMFuzzerMutate(data, size, max_size);
+  if (LLVMFuzzerMutate != NULL && (no_room || seed % 10 == 0 || only_bytes())) return LLVMFuzzerMutate(data, size, max_size);
   if (no_room) return size;
   return op_mutate(data, size, max_size, NULL, 0, seed);
 }

@@ -7,7 +7,7 @@
 #include "fuzz/targets/target.h"
 
 #define LEAST ((size_t)24 << 10)
-#define LIVE_BYTES_MAX ((size_t)96 << 20)
+#define LIVE_BYTES_MAX ((size_t)24 << 20)
 
 static struct {
   uint8_t selectors[UINT8_MAX + 1];
