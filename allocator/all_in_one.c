@@ -13,6 +13,7 @@
 
 #include "allocator/base/options.c"
 #include "allocator/base/size_class.c"
+#include "allocator/base/track.c"
 
 #include "allocator/os/lock.c"
 #ifdef HAK_FAKE_OS
