@@ -15,6 +15,7 @@
 
 #include "allocator/base/options.c"
 #include "allocator/base/size_class.c"
+#include "allocator/base/track.c"
 
 #include "allocator/os/lock.c"
 #if defined(HAK_MEMORY_SOURCE)

@@ -37,6 +37,7 @@ HAK_COLD bool process_initialize(void) {
   lock_acquire(&initialize_lock);
   if (!options_parsed) {
     options_parsed = true;
+    HAK_TRACK_START();
     options_parse(os_environment("HAKMEM_OPTIONS"));
     thread_cache_initialize();
   }

@@ -40,13 +40,27 @@ HAK_INLINE void *user_of_block(struct block *block) { return (void *)block; }
 HAK_INLINE uint8_t *block_header(const struct block *block) { return (uint8_t *)block - HAK_HEADER_BYTES; }
 // Relaxed atomic accesses: the Box also looks at the headers of neighbours, which other threads free.
 HAK_UNTRACKED uint8_t block_header_get(const struct block *block) {
-  return __atomic_load_n(block_header(block), __ATOMIC_RELAXED);
+  HAK_TRACK_PAUSE();
+  uint8_t header = __atomic_load_n(block_header(block), __ATOMIC_RELAXED);
+  HAK_TRACK_RESUME();
+  return header;
 }
 HAK_UNTRACKED void block_header_set(struct block *block, uint8_t header) {
+  HAK_TRACK_PAUSE();
   __atomic_store_n(block_header(block), header, __ATOMIC_RELAXED);
+  HAK_TRACK_RESUME();
 }
-HAK_UNTRACKED struct block *block_link_get(const struct block *block) { return block->next; }
-HAK_UNTRACKED void block_link_set(struct block *block, struct block *next) { block->next = next; }
+HAK_UNTRACKED struct block *block_link_get(const struct block *block) {
+  HAK_TRACK_PAUSE();
+  struct block *next = block->next;
+  HAK_TRACK_RESUME();
+  return next;
+}
+HAK_UNTRACKED void block_link_set(struct block *block, struct block *next) {
+  HAK_TRACK_PAUSE();
+  block->next = next;
+  HAK_TRACK_RESUME();
+}
 
 HAK_INLINE uint8_t block_header_live(unsigned size_class) { return (uint8_t)(HAK_HEADER_LIVE | size_class); }
 HAK_INLINE uint8_t block_header_free(unsigned size_class) { return (uint8_t)(HAK_HEADER_FREE | size_class); }

@@ -22,9 +22,10 @@
 #define HAK_CHECKS_BOX 2
 
 // The Box fills what is free, and what lies behind the requested size, with this byte, and looks whether it is still there.
-// As a header it is none; as a pointer it is none; as a number it is conspicuous. Sanitizers see to the same themselves.
+// As a header it is none; as a pointer it is none; as a number it is conspicuous. Sanitizers and memcheck see to the same
+// themselves.
 #define HAK_FILL 0xFBu
-#define HAK_BOX_FILLS (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !HAK_SANITIZER_TRACKS)
+#define HAK_BOX_FILLS (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !HAK_SANITIZER_TRACKS && !HAK_TRACKED_NOW)
 
 // Every block is aligned to this, and every stride is a multiple of it.
 #define HAK_ALIGNMENT 16

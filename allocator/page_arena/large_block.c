@@ -75,6 +75,7 @@ static void begin_block(const struct large_place *place, size_t size, size_t ali
       memset((void *)(large_block_address(place) - GUARD_BYTES), HAK_FILL, GUARD_BYTES);
     }
   }
+  HAK_TRACK_ALLOCATED((void *)large_block_address(place), 0);
   set_size(place, 0, size);
 }
 
@@ -234,6 +235,8 @@ static bool resize_in_place(struct large_place *place, size_t size) {
 
 // A span that cannot grow where it is moves page by page: the kernel changes the page tables and copies nothing.
 static bool move_span(struct large_place *place, size_t size) {
+  // Memcheck follows copies, but not moves.
+  if (HAK_TRACKED_NOW) return false;
   if (place->span == NULL || bytes_with_offset(place->offset, size) <= place->bytes) return false;
   struct superslab *span = page_arena_take_span(superslabs_for(bytes_with_offset(place->offset, size)), 0);
   if (span == NULL) return false;

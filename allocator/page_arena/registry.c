@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The window of address space and its tables. Layer: page_arena; calls os. Written under the page arena's lock.
-// Test: tests/unit/registry_test.cc.
+// Test: tests/unit/registry_test.cc, tests/valgrind.
 
 #include "allocator/page_arena/registry.h"
 
@@ -40,17 +40,33 @@ static bool map_tables(size_t window_bytes) {
 #define WINDOW_DISTANCE ((uintptr_t)16 << 40)
 #endif
 
+// Valgrind places mappings from 64 MiB up and has no more than 128 GiB, of which the upper half is its own: where the tables
+// are so low, the window is above them, where it is in the way of nothing.
+#define LOW_TABLES ((uintptr_t)8 << 30)
+#define LOW_WINDOW_DISTANCE ((uintptr_t)16 << 30)
+#define LOW_WINDOW_BYTES ((size_t)32 << 30)
+
+// Where the window begins, if the tables are here. Makes it smaller where the address space is.
+static uintptr_t place_window(uintptr_t here, size_t *bytes) {
+  if (here < LOW_TABLES) {
+    *bytes = LOW_WINDOW_BYTES;
+    return here + LOW_WINDOW_DISTANCE;
+  }
+  // Where the address space has fewer than 47 bits, not all of the tables are used.
+  uintptr_t distance = here > 2 * WINDOW_DISTANCE ? WINDOW_DISTANCE : (here / 2) & ~(HAK_SUPERSLAB_BYTES - 1);
+  while (*bytes > distance / 2) *bytes /= 2;
+  return here - distance;
+}
+
 HAK_COLD bool registry_initialize(void) {
   size_t limit = os_address_space_limit();
   size_t bytes = HAK_WINDOW_MIN_BYTES;
   while (bytes < HAK_WINDOW_MAX_BYTES && bytes / 4 < limit) bytes *= 2;
   if (!map_tables(bytes)) return false;
   uintptr_t here = (uintptr_t)registry.slab_class & ~(HAK_SUPERSLAB_BYTES - 1);
-  // Where the address space has fewer than 47 bits, the window shrinks with it, and not all of the tables are used.
-  uintptr_t distance = here > 2 * WINDOW_DISTANCE ? WINDOW_DISTANCE : (here / 2) & ~(HAK_SUPERSLAB_BYTES - 1);
-  while (bytes > distance / 2) bytes /= 2;
+  uintptr_t base = place_window(here, &bytes);
   registry.superslab_count = bytes >> HAK_SUPERSLAB_SHIFT;
-  atomic_write_relaxed(&registry.base, here - distance);
+  atomic_write_relaxed(&registry.base, base);
   // Last, because from here on addresses of the window are looked up.
   atomic_write_release(&registry.slab_count, registry.superslab_count * HAK_SUPERSLAB_SLABS);
   return true;

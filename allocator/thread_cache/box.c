@@ -196,6 +196,7 @@ void box_note_large_free(const struct box_block *block) {
   record->freed_by = box_thread();
   record->free_stack = options.box_stacks == 0 ? 0 : box_record_stack();
   free_memory_fill(block->large.start, block->large.bytes);
+  HAK_TRACK_BLOCK_FREED(block->user, block->capacity);
   HAK_TRACK_FREED((void *)block->large.start, block->large.bytes);
 }
 

@@ -109,7 +109,7 @@ HAK_INLINE void box_note_free(unsigned size_class, struct block *block, struct b
   // Behind the requested size it is filled already.
   block_memory_fill(block, size_class_usable(size_class) - record->slack);
   block_header_set(block, block_header_free(size_class));
-  HAK_TRACK_FREED(block, size_class_usable(size_class));
+  HAK_TRACK_BLOCK_FREED(block, size_class_usable(size_class));
 }
 
 // Looks whether a block that leaves its list is as it was left, and reports misuse otherwise.
