@@ -14,7 +14,7 @@
 // and a word after each so many bytes, or so many words.
 #define STEP ((size_t)8192)
 #define STEPS ((size_t)64)
-// What is looked at for zeroes, as a whole; of more, the edges and a word in each page.
+// What is looked at for zeroes, as a whole; of more, the edges and a word in each page, or in some of them.
 #define ZERO_WHOLE ((size_t)65536)
 #define PAGE ((size_t)4096)
 
@@ -101,7 +101,7 @@ static size_t not_zero_in_range(const char *block, size_t begin, size_t end) {
 size_t contents_first_not_zero(const char *block, size_t bytes) {
   if (bytes <= ZERO_WHOLE) return not_zero_in_range(block, 0, bytes);
   size_t wrong = not_zero_in_range(block, 0, PAGE);
-  size_t step = bytes / PAGE > 16 * STEPS ? bytes / (16 * STEPS) : PAGE;
+  size_t step = bytes / PAGE > STEPS ? bytes / STEPS : PAGE;
   for (size_t offset = step; wrong == CONTENTS_RIGHT && offset + PAGE < bytes; offset += step) {
     wrong = not_zero_in_range(block, offset, offset + sizeof(uint64_t));
   }
