@@ -36,10 +36,15 @@ static const char *const prelude[] = {
     "#define free_with_size hak_free_sized",
     "#define free_aligned_with_size hak_free_aligned_sized",
     "#define check_heap() ensure(hak_check_heap(NULL) == 0)",
+    "static inline size_t live_bytes(void) {",
+    "  struct hak_statistics statistics;",
+    "  return hak_get_statistics(&statistics, sizeof statistics) == 0 ? statistics.live_bytes : 0;",
+    "}",
     "#else",
     "#define free_with_size(pointer, size) free(pointer)",
     "#define free_aligned_with_size(pointer, alignment, size) free(pointer)",
     "#define check_heap() ((void)0)",
+    "#define live_bytes() ((size_t)0)",
     "#endif",
     "",
     "#define SLOTS 256",
@@ -179,11 +184,13 @@ static const char *const prelude[] = {
     "}",
     "",
     "int main(void) {",
+    "  const size_t live_before = live_bytes();",
 };
 
 static const char *const postlude[] = {
     "",
     "  for (unsigned i = 0; i < SLOTS; i++) slot_free(i);",
+    "  ensure(live_bytes() == live_before);",
     "  return 0;",
     "}",
 };

@@ -93,6 +93,7 @@ limit 2 superslabs, occupied 0, schedule 0 with 0 points
 )";
 
 const char kBody[] = R"(int main(void) {
+  const size_t live_before = live_bytes();
   slot_malloc(3, 144);
   slot_calloc(4, 16, 8);
   for (unsigned i = 1; i <= 20; i++) {
@@ -125,6 +126,7 @@ const char kBody[] = R"(int main(void) {
   // misuse overflow of slot 6, -3
 
   for (unsigned i = 0; i < SLOTS; i++) slot_free(i);
+  ensure(live_bytes() == live_before);
   return 0;
 }
 )";
@@ -148,7 +150,7 @@ TEST(Print, Executed) {
 size_t ExecutedByC(const Bytes &input) {
   std::string text = Print(op_print_c, input);
   size_t executed = 0, rounds = 0, position = text.find("int main(void)");
-  position = text.find('\n', position) + 1;
+  position = text.find('\n', text.find("live_before", position)) + 1;
   for (size_t end; (end = text.find('\n', position)) != position; position = end + 1) {
     std::string line = text.substr(position, end - position);
     if (line.find("  for (unsigned i = 1; i <= ") == 0) {

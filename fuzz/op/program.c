@@ -89,25 +89,36 @@ static inline void follow(struct program_slots *slots, const struct op *op, uint
 }
 
 // Most of the mutator's time is spent here, so not every repetition is followed; what it is for need not be exact.
-#define FOLLOWED_ROUNDS 32
-#define FOLLOWED_REPETITIONS 1024
+#define FOLLOWED_ROUNDS 16
+#define FOLLOWED_REPETITIONS 256
+
+// What the repeat at position does. Returns how many operations were followed.
+static size_t follow_repeat(const struct program *program, size_t position, struct program_slots *slots) {
+  const struct op *repeat = &program->ops[position];
+  size_t length = repeat->slot % 16u + 1, first = position < length ? 0 : position - length, followed = 0;
+  const struct op *before = &program->ops[position - 1];
+  if (length == 1 && repeat->flags == 0 && effects[before->kind] == EFFECT_ALLOCATE) {
+    for (size_t i = 1; i <= repeat->selector; i++) slots->state[(uint8_t)(before->slot + i)] = SLOT_LIVE;
+    return 1;
+  }
+  for (unsigned round = 1; round <= repeat->selector && round <= FOLLOWED_ROUNDS; round++) {
+    for (size_t k = first; k < position; k++, followed++) {
+      const struct op *repeated = &program->ops[k];
+      follow(slots, repeated, (uint8_t)(repeated->slot + round * (repeat->flags + 1u)));
+    }
+  }
+  return followed;
+}
 
 void program_find_slots(const struct program *program, size_t position, struct program_slots *slots) {
   memset(slots, 0, sizeof *slots);
-  size_t repetitions = 0;
+  size_t followed = 0;
   for (size_t i = 0; i < position; i++) {
     const struct op *op = &program->ops[i];
     if (op->kind != OP_REPEAT) {
       follow(slots, op, op->slot);
-      continue;
-    }
-    size_t length = op->slot % 16u + 1, first = i < length ? 0 : i - length;
-    unsigned rounds = op->selector < FOLLOWED_ROUNDS ? op->selector : FOLLOWED_ROUNDS;
-    for (unsigned round = 1; round <= rounds && repetitions < FOLLOWED_REPETITIONS; round++) {
-      for (size_t k = first; k < i; k++, repetitions++) {
-        const struct op *repeated = &program->ops[k];
-        follow(slots, repeated, (uint8_t)(repeated->slot + round * (op->flags + 1u)));
-      }
+    } else if (i > 0 && followed < FOLLOWED_REPETITIONS) {
+      followed += follow_repeat(program, i, slots);
     }
   }
   for (size_t slot = 0; slot < OP_SLOTS; slot++) {

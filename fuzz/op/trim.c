@@ -36,8 +36,6 @@ size_t trim_next(struct trim *trim, uint8_t *output) {
 
 size_t trim_end_step(struct trim *trim, bool as_good) {
   if (trim->run == 0) {
-    // What is no operation could not be left out: then nothing can.
-    if (!as_good) return trim->steps;
     trim->run = first_run(trim->program.count);
   } else if (as_good) {
     trim->program = trim->smaller;
