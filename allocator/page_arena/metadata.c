@@ -11,7 +11,7 @@
 #include "allocator/os/lock.h"
 #include "allocator/os/os.h"
 
-#define METADATA_CHUNK_BYTES ((size_t)256 << 10)
+#define METADATA_CHUNK_BYTES (4 * HAK_SLAB_BYTES)
 
 static struct {
   struct lock lock;

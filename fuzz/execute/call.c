@@ -73,7 +73,8 @@ static struct outcome call_aligned(struct model *model, const struct op *op, con
                                    size_t refused) {
   const struct heap *heap = model->heap;
   size_t size = arguments->size, alignment = arguments->alignment;
-  void *user = NULL;
+  char nothing;
+  void *user = &nothing;
   if (op->kind == OP_ALIGNED_ALLOC) {
     user = heap->aligned_alloc(alignment, size);
     if (!is_power_of_two(alignment)) return refuse_invalid(user, errno);
@@ -84,6 +85,8 @@ static struct outcome call_aligned(struct model *model, const struct op *op, con
   } else {
     int error = heap->posix_memalign(&user, alignment, size);
     check_errno_kept("posix_memalign");
+    ORACLE_CHECK(error, error == 0 || user == &nothing, "posix_memalign failed and changed the result");
+    if (error != 0) user = NULL;
     if (!is_power_of_two(alignment) || alignment % sizeof(void *) != 0) return refuse_invalid(user, error);
     errno = error;
   }

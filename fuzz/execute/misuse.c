@@ -225,7 +225,10 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   struct hak_misuse misuse;
   if (user == NULL || delta == 0 || !heap->fills || !heap->locate(user, &place)) return;
   if (place.size_class == 0 || place.size_class != model->freed_place[slot].size_class) return;
-  size_t offset = (uint8_t)delta * (size_t)7919 % place.usable;
+  // The link, the last bytes, or any.
+  size_t choice = (uint8_t)delta, offset = choice * 7919 % place.usable;
+  if (choice < 64) offset = choice % sizeof(void *);
+  if (choice >= 192) offset = place.usable - 1 - choice % 4;
   misuse_expect_none(execution, NULL);
   if (model->damaged) return;
   user[offset] = (char)(user[offset] ^ delta);

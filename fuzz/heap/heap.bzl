@@ -29,6 +29,7 @@ def heap_library(name, seeded_bugs = False, **kwargs):
         local_defines = ["HAK_SEEDED_BUG=1"] if seeded_bugs else [],
         textual_hdrs = [
             "fake_memory.c",
+            "heap_structure.inc",
             "heap_variant.inc",
             "//allocator:all_in_one.c",
         ] + ["//allocator/%s:sources" % layer for layer in LAYERS],

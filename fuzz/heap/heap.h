@@ -18,6 +18,9 @@
 extern "C" {
 #endif
 
+// Logical threads of a heap.
+#define HEAP_THREADS 4
+
 struct hak_statistics;
 
 // Where a block lies, in numbers that do not depend on addresses.
@@ -31,6 +34,7 @@ struct heap_place {
 
 struct heap_option {
   const char *name;
+  const char *meaning;
   const uint32_t *value;
   uint32_t initial, least, greatest;
 };
@@ -63,6 +67,7 @@ struct heap {
   size_t (*usable_size)(const void *pointer);
   int (*trim)(size_t keep);
   int (*get_statistics)(struct hak_statistics *statistics, size_t size);
+  int (*options_print)(int file_descriptor);
   hak_misuse_handler (*set_misuse_handler)(hak_misuse_handler handler);
   int (*check_heap)(struct hak_misuse *violation);
 
@@ -84,6 +89,8 @@ struct heap {
   // Every free block that was carved; listed is false for those in quarantine. Stops, and answers what is wrong, if a list
   // is not whole; NULL if all are.
   const char *(*visit_free)(heap_visit visit, void *context);
+  // What the layers keep of the same things disagrees about; NULL where it does not.
+  const char *(*check_structure)(void);
   // The blocks of a class that were carved in the run with this number, counted from its beginning. 0 if it is none.
   uint32_t (*carved)(uint32_t run, unsigned size_class);
   // A number that changes when anything of the allocator's state does: variables, tables and records, but not the memory in

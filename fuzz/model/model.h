@@ -86,8 +86,8 @@ void model_no_block(const struct model *model, size_t bytes, size_t alignment, i
 void model_check_statistics(struct model *model);
 void model_check_conservation(const struct model *model);
 void model_check_calls(struct model *model);
-// After the last block was freed: trims, and looks whether everything is back.
-void model_check_drained(struct model *model);
+// After the last block was freed: every thread trims, or ends, and everything is back.
+void model_check_drained(struct model *model, bool by_trim);
 
 #ifdef __cplusplus
 }

@@ -108,7 +108,9 @@ void model_check_conservation(const struct model *model) {
     ORACLE_CHECK(conservation, see(model->slots[i].user), "a block is live twice");
     live[model->slots[i].place.size_class]++;
   }
-  const char *wrong = model->heap->visit_free(see_free, &counts);
+  const char *wrong = model->heap->check_structure();
+  ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
+  wrong = model->heap->visit_free(see_free, &counts);
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
   model->heap->get_statistics(&all, sizeof all);
   for (unsigned size_class = 1; size_class < all.classes; size_class++) {
@@ -131,24 +133,68 @@ void model_check_calls(struct model *model) {
 
 // ---- The end --------------------------------------------------------------------------------------------------------
 
-void model_check_drained(struct model *model) {
+static void check_nothing_left(const struct model *model, const char *when) {
+  struct hak_statistics all;
+  model->heap->get_statistics(&all, sizeof all);
+  ORACLE_CHECK(drain, all.live_bytes == 0, "%zu bytes are live after everything was freed", all.live_bytes);
+  ORACLE_CHECK(drain, all.cached_bytes == 0, "%zu bytes are cached after %s", all.cached_bytes, when);
+  ORACLE_CHECK(drain, all.committed_bytes == 0, "%zu bytes are committed after %s", all.committed_bytes, when);
+}
+
+// Each thread for itself gives back what it has: by a trim, or by its end.
+static void give_everything_back(const struct model *model, bool by_trim) {
+  const struct heap *heap = model->heap;
+  for (unsigned thread = 0; thread < HEAP_THREADS; thread++) {
+    if (by_trim) {
+      heap->play_thread(thread);
+      heap->trim(0);
+    } else {
+      heap->end_thread(thread, false);
+    }
+  }
+  heap->trim(0);
+  if (oracle_is_on(ORACLE_drain)) check_nothing_left(model, by_trim ? "a trim by each thread" : "each thread's end and a trim");
+}
+
+// The lowest superslab that is free is used first.
+static void check_first_place(const struct model *model) {
+  const struct heap *heap = model->heap;
+  struct heap_place place;
+  void *user = heap->malloc(1);
+  if (user == NULL) return;
+  bool located = heap->locate(user, &place);
+  ORACLE_CHECK(drain, located && place.run < heap->superslab_bytes / heap->slab_bytes,
+               "the first block of an empty heap is in slab %u", place.run);
+  heap->free(user);
+}
+
+// What is dirty for longer than the delay is purged by whoever takes memory next.
+static void check_delayed_purge(const struct model *model) {
   const struct heap *heap = model->heap;
   struct hak_statistics all;
+  const size_t size = heap->small_max + 1;
+  for (unsigned i = 0; i < 64; i++) {
+    heap->memory->milliseconds += 3600001;
+    void *user = heap->malloc(size);
+    heap->get_statistics(&all, sizeof all);
+    heap->free(user);
+    if (user == NULL || all.dirty_bytes == 0) return;
+  }
+  ORACLE_CHECK(drain, false, "%zu bytes stay dirty for ever", all.dirty_bytes);
+}
+
+void model_check_drained(struct model *model, bool by_trim) {
+  const struct heap *heap = model->heap;
   model_check_statistics(model);
   model_check_conservation(model);
-  for (unsigned thread = 0; thread < 4; thread++) heap->end_thread(thread, false);
   heap->memory->fail_kinds = 0;
   heap->memory->purge_mode = FAKE_PURGE_WORKS;
-  heap->trim(0);
+  if (oracle_is_on(ORACLE_drain)) check_delayed_purge(model);
+  give_everything_back(model, by_trim);
   model_check_calls(model);
   model_check_statistics(model);
-  if (oracle_is_on(ORACLE_drain)) {
-    heap->get_statistics(&all, sizeof all);
-    ORACLE_CHECK(drain, all.live_bytes == 0, "%zu bytes are live after everything was freed", all.live_bytes);
-    ORACLE_CHECK(drain, all.cached_bytes == 0, "%zu bytes are cached after a trim", all.cached_bytes);
-    ORACLE_CHECK(drain, all.committed_bytes == 0, "%zu bytes are committed after a trim", all.committed_bytes);
-    ORACLE_CHECK(drain, all.threads == 0, "%u threads have a cache after the last one ended", all.threads);
-  }
+  model_check_conservation(model);
   ORACLE_CHECK(returned_memory, heap->resident_bytes() == 0, "%zu bytes are resident after a trim",
                heap->resident_bytes());
+  if (oracle_is_on(ORACLE_drain)) check_first_place(model);
 }

@@ -71,13 +71,16 @@ def replay_corpus(binary, bug, files, oracles=None, limit=60):
     return Result(status != 0, seconds, None, *counts_in(text), text)
 
 
-def run_libfuzzer(binary, bug, corpus, seed, seconds=None, runs=None, bytes_only=False, oracles=None):
+def run_libfuzzer(binary, bug, corpus, seed, seconds=None, runs=None, bytes_only=False, oracles=None,
+                  dictionary=None):
     """Until something is found, or for so many CPU seconds or runs. corpus may be None."""
     with tempfile.TemporaryDirectory() as directory:
         work = os.path.join(directory, "corpus")
         os.mkdir(work)
         command = [binary, "-seed=%d" % seed, "-max_len=%d" % INPUT_MAX, "-timeout=%d" % INPUT_TIMEOUT, "-reload=0",
                    "-print_final_stats=1", "-artifact_prefix=%s/" % directory]
+        if dictionary:
+            command.append("-dict=" + dictionary)
         if seconds:
             command.append("-max_total_time=%d" % seconds)
         if runs:
@@ -89,7 +92,7 @@ def run_libfuzzer(binary, bug, corpus, seed, seconds=None, runs=None, bytes_only
     return Result(status != 0, used, int(executions[-1]) if executions else None, *counts_in(text), text)
 
 
-def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None):
+def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None, dictionary=None):
     with tempfile.TemporaryDirectory() as directory:
         seeds, output = os.path.join(directory, "seeds"), os.path.join(directory, "output")
         os.mkdir(seeds)
@@ -103,7 +106,8 @@ def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None):
         environment = dict(environment_for(bug, oracles, mutator is None), **AFL_SETTINGS)
         if mutator:
             environment["AFL_CUSTOM_MUTATOR_LIBRARY"] = mutator
-        command = ["afl-fuzz", "-i", seeds, "-o", output, "-s", str(seed), "-V", str(seconds), "-t",
+        command = ["afl-fuzz"] + (["-x", dictionary] if dictionary else [])
+        command += ["-i", seeds, "-o", output, "-s", str(seed), "-V", str(seconds), "-t",
                    str(1000 * INPUT_TIMEOUT), "-G", str(INPUT_MAX), "--", binary]
         _, text, used = run_counted(command, environment, 2 * seconds + 120, directory)
         crashes = [file for folder in ("crashes", "hangs") for file in glob.glob(output + "/default/%s/id:*" % folder)]

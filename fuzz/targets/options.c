@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -52,18 +53,40 @@ static void expect(const struct heap *heap, struct expected *expected, const cha
 
 // ---- Whether it did -------------------------------------------------------------------------------------------------
 
+// An empty file in memory.
+static int empty_file(void) {
+  static int file = -1;
+  if (file < 0) file = memfd_create("output", MFD_CLOEXEC);
+  if (file < 0 || ftruncate(file, 0) != 0 || lseek(file, 0, SEEK_SET) != 0) abort();
+  return file;
+}
+
 // Parses with the warnings going elsewhere. Whether there were any.
 static bool reset_quietly(const struct heap *heap, const char *text) {
-  static int elsewhere = -1, stderr_copy = -1;
-  if (elsewhere < 0) {
-    elsewhere = memfd_create("warnings", MFD_CLOEXEC);
-    stderr_copy = fcntl(WARNINGS, F_DUPFD_CLOEXEC, 3);
-  }
-  if (elsewhere < 0 || ftruncate(elsewhere, 0) != 0 || lseek(elsewhere, 0, SEEK_SET) != 0) abort();
+  static int stderr_copy = -1;
+  if (stderr_copy < 0) stderr_copy = fcntl(WARNINGS, F_DUPFD_CLOEXEC, 3);
+  int elsewhere = empty_file();
   dup2(elsewhere, WARNINGS);
   heap->reset(text);
   dup2(stderr_copy, WARNINGS);
   return lseek(elsewhere, 0, SEEK_END) > 0;
+}
+
+// What hak_options_print writes is what the options are.
+static void check_printed(const struct heap *heap) {
+  static char expected[OPTIONS_MAX * 512], printed[sizeof expected];
+  size_t length = 0;
+  for (unsigned i = 0; heap->options[i].name != NULL; i++) {
+    const struct heap_option *option = &heap->options[i];
+    length += (size_t)snprintf(expected + length, sizeof expected - length, "%s=%u (default %u, %u to %u): %s\n",
+                               option->name, *option->value, option->initial, option->least, option->greatest,
+                               option->meaning);
+  }
+  int file = empty_file();
+  ORACLE_CHECK(error, heap->options_print(file) == 0, "hak_options_print failed");
+  ssize_t bytes = pread(file, printed, sizeof printed, 0);
+  ORACLE_CHECK(error, bytes == (ssize_t)length && memcmp(printed, expected, length) == 0,
+               "hak_options_print wrote \"%.*s\"", (int)bytes, printed);
 }
 
 static void check_options(const struct heap *heap, const char *text) {
@@ -75,6 +98,7 @@ static void check_options(const struct heap *heap, const char *text) {
     ORACLE_CHECK(error, *heap->options[i].value == expected.values[i], "\"%s\" makes %s %u and not %u", text,
                  heap->options[i].name, *heap->options[i].value, expected.values[i]);
   }
+  check_printed(heap);
 }
 
 static void run(const struct heap *heap, const char *text, const uint8_t *program, size_t size) {

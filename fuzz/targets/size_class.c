@@ -62,7 +62,7 @@ static void run(const struct heap *heap, const uint8_t *data, size_t size) {
     heap->free(user);
   }
   oracle_note_operation(requests, heap->name, "end");
-  model_check_drained(&model);
+  model_check_drained(&model, true);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
