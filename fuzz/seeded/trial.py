@@ -26,8 +26,10 @@ Result = collections.namedtuple("Result", "detected cpu_seconds executions reach
 
 INPUT_MAX = 1032
 INPUT_TIMEOUT = 10
-# libFuzzer's: an input takes too long, takes too much memory, fails. The binaries have no sanitizer.
+# libFuzzer's: an input takes too long, takes too much memory, fails. Other errors, such as an unknown flag, have status 1; so
+# has an invalid address, which is the affair of the sanitizers' runtime that libFuzzer brings, unless it is told otherwise.
 FAILURE_STATUS = {70, 71, 77}
+SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77"}
 # A run that takes so much longer than its CPU seconds is given up: it waits for something.
 WALL_FACTOR = 20
 WALL_MORE = 120
@@ -65,7 +67,7 @@ class Counts:
 
 
 def environment_for(bug, oracles, bytes_only, counts=None):
-    environment = dict(os.environ)
+    environment = dict(os.environ, **SANITIZER_OPTIONS)
     environment["FUZZ_SEEDED_BUG"] = str(bug)
     if oracles:
         environment["FUZZ_ORACLES"] = oracles
