@@ -44,7 +44,8 @@ static void check_place(const struct model *model, const struct model_block *blo
   ORACLE_CHECK(alignment, (uintptr_t)block->user % alignment == 0, "a block of %zu bytes is not aligned to %zu",
                block->size, alignment);
   // The Box keeps a byte behind a large block, unless its alignment leaves no room for guards.
-  bool guarded = model->heap->checks_level == 2 && place->size_class == 0 && block->alignment <= model->heap->slab_bytes;
+  bool guarded =
+      model->heap->checks_level == 2 && place->size_class == 0 && block->alignment <= model->heap->slab_bytes;
   ORACLE_CHECK(usable, place->usable >= block->size + guarded, "a block of %zu bytes has room for %zu", block->size,
                place->usable);
 }
@@ -102,7 +103,8 @@ void model_enter(struct model *model, unsigned slot, void *user, size_t size, si
   if (zeroed) {
     size_t wrong = contents_first_not_zero(block.user, block.usable);
     // Where what was asked for ends, and what is usable goes on.
-    size_t begin = size < EDGE ? 0 : size - EDGE, end = block.usable - begin < 2 * EDGE ? block.usable : begin + 2 * EDGE;
+    size_t begin = size < EDGE ? 0 : size - EDGE,
+           end = block.usable - begin < 2 * EDGE ? block.usable : begin + 2 * EDGE;
     if (wrong == CONTENTS_RIGHT) wrong = contents_first_not_zero(block.user + begin, end - begin);
     ORACLE_CHECK(zero, wrong == CONTENTS_RIGHT, "byte %zu of a block of %zu bytes is not zero", wrong, size);
   }

@@ -153,7 +153,8 @@ static void give_everything_back(const struct model *model, bool by_trim) {
     }
   }
   heap->trim(0);
-  if (oracle_is_on(ORACLE_drain)) check_nothing_left(model, by_trim ? "a trim by each thread" : "each thread's end and a trim");
+  if (oracle_is_on(ORACLE_drain))
+    check_nothing_left(model, by_trim ? "a trim by each thread" : "each thread's end and a trim");
 }
 
 // The lowest superslab that is free is used first.

@@ -29,7 +29,8 @@ static bool only_bytes(void) {
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned int seed) {
   bool no_room = max_size < OP_HEADER_BYTES + OP_BYTES;
-  if (LLVMFuzzerMutate != NULL && (no_room || seed % 10 == 0 || only_bytes())) return LLVMFuzzerMutate(data, size, max_size);
+  if (LLVMFuzzerMutate != NULL && (no_room || seed % 10 == 0 || only_bytes()))
+    return LLVMFuzzerMutate(data, size, max_size);
   if (no_room) return size;
   return op_mutate(data, size, max_size, NULL, 0, seed);
 }

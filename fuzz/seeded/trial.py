@@ -122,5 +122,3 @@ def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None, dict
                 found = re.search(r"execs_done\s*:\s*(\d+)", stats.read())
                 executions = int(found.group(1)) if found else None
         return Result(bool(crashes), used, executions, *counts_in(text), text)
-
-
