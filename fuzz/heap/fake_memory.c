@@ -52,6 +52,7 @@ static struct {
   char *window;
   size_t window_used;   // superslabs, up to the last one that was held since the start of the input
   size_t window_ready;  // superslabs that memory was mapped for
+  size_t occupied_end;  // superslabs, up to the last one that was met and was somebody else's
   uint8_t superslabs[FAKE_SUPERSLABS];
   uint8_t protected_superslabs[FAKE_SUPERSLABS];
 } fake __attribute__((section(".data.fake_memory")));
@@ -189,7 +190,10 @@ enum os_map_result os_memory_map_at(void *address, size_t bytes) {
   }
   for (size_t i = first; i < first + count; i++) {
     if (fake.superslabs[i] == FAKE_HELD) fake_error("map of a superslab that is mapped");
-    if (fake_is_occupied(i)) fake.superslabs[i] = FAKE_OCCUPIED;
+    if (fake_is_occupied(i)) {
+      fake.superslabs[i] = FAKE_OCCUPIED;
+      if (fake.occupied_end <= i) fake.occupied_end = i + 1;
+    }
     if (fake.superslabs[i] == FAKE_OCCUPIED) {
       fake_refuse();
       return OS_OCCUPIED;
@@ -323,10 +327,11 @@ static void fake_memory_reset(void) {
     if (fake.protected_superslabs[i]) fake_unprotect(i);
   }
   fake_empty(fake.window, fake.window_used << HAK_SUPERSLAB_SHIFT);
-  memset(fake.superslabs, 0, fake.window_used);
-  // What was occupied lies behind what was used.
-  for (size_t i = fake.window_used; i < FAKE_SUPERSLABS && fake.superslabs[i] != FAKE_UNMAPPED; i++)
-    fake.superslabs[i] = 0;
-  fake.window_used = 0;
+  memset(fake.superslabs, 0, fake.window_used > fake.occupied_end ? fake.window_used : fake.occupied_end);
+  fake.window_used = fake.occupied_end = 0;
   fake.state = (struct fake_memory_state){.milliseconds = 1000, .limit = SIZE_MAX};
 }
+
+#ifdef HAK_YIELD_POINTS
+#pragma clang attribute pop
+#endif
