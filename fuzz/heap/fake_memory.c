@@ -19,6 +19,11 @@
 #include "fuzz/heap/fake_memory.h"
 #include "fuzz/heap/put_back.h"
 
+#ifdef HAK_YIELD_POINTS
+// Nobody comes between, as in the kernel.
+#pragma clang attribute push(__attribute__((no_sanitize("coverage"))), apply_to = function)
+#endif
+
 #define FAKE_TABLES_BYTES ((size_t)1 << 30)
 // The window of small slabs is this far below the first table, where it would meet the tables of another variant; so it is
 // mapped with them.

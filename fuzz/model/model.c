@@ -26,7 +26,7 @@ static const char *begin_of(const struct model_block *block) {
 static void check_overlap(const struct model *model, const struct model_block *block) {
   for (unsigned i = 0; i < MODEL_SLOTS; i++) {
     const struct model_block *other = &model->slots[i];
-    if (other->user == NULL) continue;
+    if (other->user == NULL || other->moving) continue;
     bool apart = block->user + block->usable <= begin_of(other) || other->user + other->usable <= begin_of(block);
     ORACLE_CHECK(overlap, apart, "a block of %zu bytes overlaps one of %zu bytes in slot %u", block->usable,
                  other->usable, i);
@@ -122,7 +122,7 @@ void model_verify(const struct model *model, unsigned slot) {
 
 void model_verify_all(const struct model *model) {
   for (unsigned i = 0; i < MODEL_SLOTS; i++) {
-    if (model->slots[i].user == NULL) continue;
+    if (model->slots[i].user == NULL || model->slots[i].moving) continue;
     model_verify(model, i);
     (void)ask_usable(model, &model->slots[i]);
   }
