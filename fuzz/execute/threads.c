@@ -6,9 +6,11 @@
 #include "fuzz/execute/threads.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fuzz/execute/execute.h"
+#include "fuzz/op/op_print.h"
 #include "fuzz/schedule/schedule.h"
 
 #define LIVE_BYTES_MAX ((size_t)2 << 20)
@@ -315,6 +317,22 @@ static void begin(const struct heap *heap) {
   run.race.frees = 0;
 }
 
+static void print(void) {
+  static const char *const roles[] = {"", "", " (forks)", " (is one of two that free it)"};
+  fprintf(stderr, "%s:\n", run.heap->name);
+  for (size_t i = 0; i < run.program.count; i++) {
+    const struct threads_step *step = &run.program.steps[i];
+    fprintf(stderr, "%zu thread %u: ", i, step->thread);
+    op_print_operation(&step->op, stderr);
+    fputs(roles[step->role], stderr);
+    if (step->stop_points != 0) {
+      fprintf(stderr, ", stops at point %u + %u", step->stop_points, step->stop_accesses);
+      if (step->stop_lasts != THREADS_FOR_EVER) fprintf(stderr, " for %u operations", step->stop_lasts);
+    }
+    fputc('\n', stderr);
+  }
+}
+
 static void end(void) {
   struct model *model = &run.model;
   model->heap = run.heap;
@@ -336,6 +354,7 @@ uint64_t threads_input(const struct heap *heap, const uint8_t *data, size_t size
   uint32_t threads = 0;
   threads_program_read(&run.program, data, size);
   begin(heap);
+  if (getenv("FUZZ_PRINT") != NULL) print();
   for (unsigned i = 0; i < OP_THREADS; i++) {
     run.workers[i].step = run.program.first[i];
     run.workers[i].priority = run.program.priority[i];

@@ -13,9 +13,12 @@
 //   misuse         Two threads free the slot's block at once: with the Box one of them is told.
 //   schedule_points, schedule_seed
 //                  Bits 0 and 1: if 0, operations go on in the order of the program, and the seed has some of them stop on
-//                  their way; otherwise threads go on by random priorities, with so many points at which the thread that runs
-//                  becomes the last (probabilistic concurrency testing: Burckhardt and others, 2010). Bit 2: operations are
-//                  spread over all threads by their slots, sixteen by sixteen.
+//                  their way; otherwise threads go on by random priorities, with so many points, and more in long programs,
+//                  at which the thread that runs becomes the last (probabilistic concurrency testing: Burckhardt and
+//                  others, 2010). Bit 2: operations are spread over all threads by their slots. If the seed is odd, most
+//                  sizes are of three classes and slots of 32, so that the threads meet.
+//
+// FUZZ_PRINT=1 prints what is executed, by whom, and where it stops.
 //
 // Whatever the schedule, the operations of a thread, and those of a slot, are executed in the order of the program. So each
 // block has one owner at a time, who hands it on.

@@ -67,17 +67,30 @@ static void read_race(struct reader *reader, const struct op *op, unsigned threa
   unsigned other = (thread + 1 + op->flags % (OP_THREADS - 1)) % OP_THREADS;
   reader->need = (uint16_t)reader->program->count;
   struct threads_step *step = add(reader, op, THREADS_RACE, thread);
-  step->stop_points = points_of(op->selector);
-  step->stop_accesses = op->delta > 0 ? (uint16_t)op->delta : 0;
+  // What matters comes at once.
+  step->stop_points = op->selector % 8 + 1;
+  step->stop_accesses = op->delta > 0 ? (uint16_t)(op->delta % 16) : 0;
   step->stop_lasts = THREADS_FOR_EVER;
   add(reader, op, THREADS_RACE, other);
   reader->need = (uint16_t)reader->program->count;
 }
 
-static void read_operation(struct reader *reader, const struct op *op) {
+// Threads that use few classes meet in the shared pool. Which classes is for the seed to say.
+static void narrow(const struct reader *reader, struct op *op) {
+  static const uint8_t least[] = {1, 6, 12, 20, 28, 34, 37, 39};
+  uint32_t seed = reader->program->setup.schedule_seed;
+  if (seed % 2 == 0 || (op->kind > OP_WRITE && op->kind != OP_MISUSE)) return;
+  op->slot %= 32;
+  if (op->kind > OP_PAGE_ALLOC || op->selector >= 192) return;
+  op->selector = (uint8_t)(least[seed / 2 % sizeof least] + op->selector % 3);
+  if (op->kind == OP_MALLOC || op->kind == OP_CALLOC || op->kind == OP_REALLOC) op->delta = 0;
+}
+
+static void read_operation(struct reader *reader, struct op *op) {
   uint32_t mode = reader->program->setup.schedule_points;
+  narrow(reader, op);
   struct op_arguments arguments = op_resolve(op);
-  unsigned thread = (reader->thread + (mode & 4 ? op->slot / 16 : 0)) % OP_THREADS;
+  unsigned thread = (reader->thread + (mode & 4 ? op->slot / 4 : 0)) % OP_THREADS;
   switch (op->kind) {
     case OP_THREAD_SWITCH:
       read_switch(reader, op);
@@ -105,15 +118,30 @@ static void read_operation(struct reader *reader, const struct op *op) {
   }
 }
 
-static void stop_somewhere(struct reader *reader, uint16_t lasts) {
-  struct threads_program *program = reader->program;
-  struct threads_step *step = &program->steps[random_below(reader, (uint32_t)program->count)];
+static void stop_at(struct reader *reader, size_t number, uint16_t lasts) {
+  struct threads_step *step = &reader->program->steps[number];
   if (step->role == THREADS_RACE || step->stop_points != 0) return;
   step->stop_points = (uint16_t)(1 + random_below(reader, 1u << random_below(reader, 7)));
   if (random_below(reader, 2) != 0) {
     step->stop_accesses = (uint16_t)(1 + random_below(reader, 1u << random_below(reader, 6)));
   }
   step->stop_lasts = lasts;
+}
+
+static void stop_somewhere(struct reader *reader, uint16_t lasts) {
+  stop_at(reader, random_below(reader, (uint32_t)reader->program->count), lasts);
+}
+
+// A fork is of interest while others are within a call.
+static void stop_before_fork(struct reader *reader) {
+  struct threads_program *program = reader->program;
+  for (size_t fork = 0; fork < program->count; fork++) {
+    if (program->steps[fork].role != THREADS_FORK) continue;
+    for (size_t i = fork; i-- > 0 && i + 8 > fork;) {
+      bool another = program->steps[i].thread != program->steps[fork].thread;
+      if (another && program->steps[i + 1].thread != program->steps[i].thread) stop_at(reader, i, THREADS_FOR_EVER);
+    }
+  }
 }
 
 static void make_schedule(struct reader *reader) {
@@ -128,10 +156,13 @@ static void make_schedule(struct reader *reader) {
     program->priority[j] = swapped;
   }
   if (program->count == 0) return;
+  if (reader->forked) stop_before_fork(reader);
+  // More in long programs, which also have more to do at each.
   if (program->by_priority) {
+    points += (uint32_t)program->count / 64;
     for (uint32_t i = 0; i < points; i++) stop_somewhere(reader, THREADS_FOR_EVER);
   } else {
-    uint32_t stops = 1 + program->setup.schedule_seed % 8;
+    uint32_t stops = 1 + program->setup.schedule_seed % 8 + (uint32_t)program->count / 16;
     for (uint32_t i = 0; i < stops; i++) stop_somewhere(reader, (uint16_t)(1 + random_below(reader, 16)));
   }
 }

@@ -22,8 +22,9 @@
 // The thread that called schedule_run.
 #define CALLER SCHEDULE_THREADS
 #define STACK_BYTES ((size_t)1 << 20)
-// An execution with more points than this has no end.
+// An execution with more than these has no end.
 #define POINTS_MAX ((uint64_t)1 << 25)
+#define ACCESSES_MAX ((uint64_t)1 << 27)
 
 enum thread_state { ENDED, READY, WAITING };
 
@@ -226,7 +227,7 @@ void yield_point(void) {
 // What lies on the thread's stack is nobody else's.
 static void access_memory(const void *address) {
   if (!now.in_call) return;
-  schedule.accesses++;
+  if (++schedule.accesses == ACCESSES_MAX) stuck("a call goes on without an end");
   if (now.accesses_left == 0) return;
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   if ((uintptr_t)address - here < now.stack - here) return;
