@@ -5,6 +5,7 @@
 
 #include "fuzz/execute/threads.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -354,13 +355,15 @@ uint64_t threads_input(const struct heap *heap, const uint8_t *data, size_t size
   uint32_t threads = 0;
   threads_program_read(&run.program, data, size);
   begin(heap);
-  if (getenv("FUZZ_PRINT") != NULL) print();
+  bool prints = getenv("FUZZ_PRINT") != NULL;
+  if (prints) print();
   for (unsigned i = 0; i < OP_THREADS; i++) {
     run.workers[i].step = run.program.first[i];
     run.workers[i].priority = run.program.priority[i];
     if (run.program.first[i] != THREADS_NO_STEP) threads |= 1u << i;
   }
   uint64_t trace = schedule_run(&policy, threads);
+  if (prints) fprintf(stderr, "%s: schedule %016" PRIx64 "\n", heap->name, trace);
   end();
   return trace;
 }
