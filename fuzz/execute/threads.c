@@ -241,14 +241,15 @@ static void execute_operation_of(const struct threads_step *step) {
 }
 
 static void execute_fork(void) {
-  pid_t child = schedule_fork();
+  bool hangs;
+  pid_t child = schedule_fork(THREADS_CHILD_SECONDS, &hangs);
   if (child < 0) return;
   if (child == 0) {
     run.model.heap = run.heap;
     threads_child(&run.model, schedule_others_in_call(), LIVE_BYTES_MAX);
   }
   note_step(own_thread);
-  threads_await_child(child);
+  threads_await_child(child, hangs);
 }
 
 static void execute_step(unsigned thread, struct worker *worker) {

@@ -81,8 +81,9 @@ void threads_program_read(struct threads_program *program, const uint8_t *data, 
 // In a child of a fork, which has no other thread: looks at the heap, uses it, and ends the process. others: the threads that
 // were within a call, as bits.
 void threads_child(struct model *model, uint32_t others, size_t live_bytes_max) __attribute__((noreturn));
-// Waits for the child.
-void threads_await_child(int child);
+// What became of the child.
+void threads_await_child(int child, bool hangs);
+#define THREADS_CHILD_SECONDS 10
 
 #ifdef __cplusplus
 }

@@ -2,21 +2,14 @@
 //
 // What a child of a fork does with the heap, and how its parent hears of it. Layer: execute. Not instrumented.
 
-#define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "fuzz/execute/execute.h"
 #include "fuzz/execute/threads.h"
 
-// A child that takes longer hangs.
-#define CHILD_SECONDS 10
 // What a thread may have in hand of each class: two chains of at most 128 blocks, a block, and with the Box a quarantine.
 // docs/design.md.
 #define LOST_OF_A_THREAD (2 * 128 + 1)
@@ -82,24 +75,10 @@ void threads_child(struct model *model, uint32_t others, size_t live_bytes_max) 
   _exit(0);
 }
 
-static int wait_status(pid_t child) {
+void threads_await_child(int child, bool hangs) {
   int status = 0;
-  struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN};
-  if (ended.fd >= 0) {
-    int result;
-    do {
-      result = poll(&ended, 1, CHILD_SECONDS * 1000);
-    } while (result < 0 && errno == EINTR);
-    close(ended.fd);
-    if (result == 0) kill(child, SIGKILL);
-  }
+  if (hangs) kill(child, SIGKILL);
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  return status;
-}
-
-void threads_await_child(pid_t child) {
-  int status = wait_status(child);
-  bool hangs = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-  ORACLE_CHECK(fork, !hangs, "a child did not end within %d s", CHILD_SECONDS);
+  ORACLE_CHECK(fork, !hangs, "a child did not end within %d s", THREADS_CHILD_SECONDS);
   ORACLE_CHECK(fork, status == 0, "a child ended with status 0x%x", (unsigned)status);
 }

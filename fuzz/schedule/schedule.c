@@ -7,7 +7,9 @@
 #include "fuzz/schedule/schedule.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -45,7 +47,9 @@ static struct {
   unsigned current;
   uint64_t points, accesses, waits;
   uint64_t trace;
-  bool forking, forking_in_call;
+  bool forking, forking_in_call, child_hangs;
+  int child_ends[2];  // a pipe, which the child holds open
+  int child_seconds;
   uint32_t others_at_fork;  // in a child
   pid_t pool_of;            // the process that has the threads
   struct thread {
@@ -281,7 +285,16 @@ static void before_fork(void) {
 }
 
 static void after_fork_in_parent(void) {
-  if (schedule.forking) now.in_call = schedule.forking_in_call;
+  if (!schedule.forking) return;
+  struct pollfd ended = {.fd = schedule.child_ends[0], .events = POLLIN};
+  int result;
+  close(schedule.child_ends[1]);
+  do {
+    result = poll(&ended, 1, schedule.child_seconds * 1000);
+  } while (result < 0 && errno == EINTR);
+  schedule.child_hangs = result == 0;
+  close(schedule.child_ends[0]);
+  now.in_call = schedule.forking_in_call;
 }
 
 static void after_fork_in_child(void) {
@@ -295,11 +308,14 @@ __attribute__((constructor(100))) static void register_handlers(void) {
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
-pid_t schedule_fork(void) {
+pid_t schedule_fork(int seconds, bool *hangs) {
+  if (pipe2(schedule.child_ends, O_CLOEXEC) != 0) return -1;
+  schedule.child_seconds = seconds;
   schedule.forking = true;
   schedule_call_begin();
   pid_t child = fork();
   schedule_call_end();
   schedule.forking = false;
+  *hangs = schedule.child_hangs;
   return child;
 }

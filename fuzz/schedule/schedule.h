@@ -12,6 +12,7 @@
 #ifndef FUZZ_SCHEDULE_SCHEDULE_H_
 #define FUZZ_SCHEDULE_SCHEDULE_H_
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -47,8 +48,10 @@ void schedule_stop_after(uint32_t points, uint32_t accesses);
 void schedule_switch(void);
 // The other threads that are within a call, as bits; in a child of a fork, those that were.
 uint32_t schedule_others_in_call(void);
-// fork(), within a call while its handlers wait for others. The child has no other thread, and no scheduler.
-pid_t schedule_fork(void);
+// fork(), within a call while its handlers wait for others. The child has no other thread, and no scheduler. The parent does
+// not go on, not even with its handlers, before the child has ended: AFL++ has both count coverage in the same memory. Where
+// that takes more than so many seconds, *hangs is true.
+pid_t schedule_fork(int seconds, bool *hangs);
 
 #ifdef __cplusplus
 }

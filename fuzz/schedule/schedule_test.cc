@@ -5,6 +5,7 @@
 #include "fuzz/schedule/schedule.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -219,8 +220,12 @@ class Forking : public Scheduled {
     schedule_call_begin();
     if (thread == 0) {
       schedule_call_end();
-      const pid_t child = schedule_fork();
-      if (child == 0) _exit(schedule_others_in_call() == 2 ? 3 : 4);
+      const pid_t child = schedule_fork(child_hangs_ ? 1 : 10, &hangs_);
+      if (child == 0) {
+        while (child_hangs_) pause();
+        _exit(schedule_others_in_call() == 2 ? 3 : 4);
+      }
+      if (hangs_) kill(child, SIGKILL);
       int status;
       waitpid(child, &status, 0);
       status_ = status;
@@ -234,15 +239,25 @@ class Forking : public Scheduled {
     return stops_ == 0 && (candidates & 2) != 0 ? 1 : static_cast<unsigned>(__builtin_ctz(candidates));
   }
   int status_ = -1;
+  bool hangs_ = true, child_hangs_ = false;
 };
 
 TEST(Schedule, ForksWhileOthersAreStopped) {
   Forking forking(0);
   forking.Run(3);
+  EXPECT_FALSE(forking.hangs_);
   ASSERT_TRUE(WIFEXITED(forking.status_));
   EXPECT_EQ(3, WEXITSTATUS(forking.status_));
   // The pool still serves the parent.
   Scheduled(1).Run(15);
+}
+
+TEST(Schedule, NoticesAChildThatHangs) {
+  Forking forking(0);
+  forking.child_hangs_ = true;
+  forking.Run(3);
+  EXPECT_TRUE(forking.hangs_);
+  EXPECT_TRUE(WIFSIGNALED(forking.status_));
 }
 
 }  // namespace
