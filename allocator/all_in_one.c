@@ -8,7 +8,8 @@
 //   -DHAK_PREFIX=name_         the hak_* functions under another prefix
 //   -DHAK_FAKE_OS=1            memory calls that tests can make fail
 //   -DHAK_MEMORY_SOURCE=\"f\"   memory calls from another file, and
-//   -DHAK_SMALL_GEOMETRY=1     small slabs: both for fuzz targets
+//   -DHAK_SMALL_GEOMETRY=1     small slabs, and
+//   -DHAK_YIELD_POINTS=1       threads that are scheduled: all three for fuzz targets
 
 #define HAK_ALL_IN_ONE 1
 #define _GNU_SOURCE 1

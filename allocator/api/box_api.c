@@ -118,8 +118,8 @@ static void *resize(const struct box_block *block, size_t size) {
   if (moved != NULL || size > block->capacity) return moved;
   if (block->size_class != 0) {
     box_note_resize(block, size);
-  } else {
-    large_block_keep(block->user, size);
+  } else if (!large_block_keep(block->user, size)) {
+    return NULL;
   }
   return block->user;
 }

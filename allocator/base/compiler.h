@@ -9,6 +9,8 @@
 #ifndef ALLOCATOR_BASE_COMPILER_H_
 #define ALLOCATOR_BASE_COMPILER_H_
 
+#include "allocator/base/yield.h"
+
 #ifdef HAK_ALL_IN_ONE
 #define HAK_INTERNAL static __attribute__((unused))
 #define HAK_INTERNAL_DATA static __attribute__((unused))
@@ -47,7 +49,7 @@
 #define HAK_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
 // Keeps the compiler from moving memory accesses across this point; costs no instruction.
-#define HAK_COMPILER_BARRIER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#define HAK_COMPILER_BARRIER() (HAK_YIELD(), __atomic_signal_fence(__ATOMIC_SEQ_CST))
 
 #if defined(__SANITIZE_THREAD__)
 #define HAK_THREAD_SANITIZER 1

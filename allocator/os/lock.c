@@ -9,7 +9,11 @@
 #include "allocator/os/os.h"
 
 // Critical sections are short: most waits end within this many looks, without a system call.
+#ifdef HAK_YIELD_POINTS
+#define LOCK_SPINS 1
+#else
 #define LOCK_SPINS 100
+#endif
 
 HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL bool lock_all_held;
 
@@ -22,6 +26,7 @@ HAK_COLD void lock_acquire_slowly(struct lock *lock) {
 #endif
   }
   int error = os_error_get();
+  HAK_YIELD();
   while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE) != 0) os_wait(&lock->state, 2);
   if (!HAK_SEED_BUG(6)) os_error_set(error);
 }

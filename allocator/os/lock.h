@@ -30,12 +30,14 @@ HAK_INLINE bool lock_try(struct lock *lock) {
 }
 
 HAK_INLINE void lock_acquire(struct lock *lock) {
+  HAK_YIELD();
   if (HAK_UNLIKELY(!lock_try(lock))) lock_acquire_slowly(lock);
 }
 
 HAK_INLINE void lock_release(struct lock *lock) {
   if (HAK_UNLIKELY(lock_all_held)) return;
   if (HAK_UNLIKELY(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2) && !HAK_SEED_BUG(4)) lock_wake(lock);
+  HAK_YIELD();
 }
 
 #endif  // ALLOCATOR_OS_LOCK_H_

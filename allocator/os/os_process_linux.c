@@ -50,11 +50,16 @@ void os_error_set(int error) { errno = error; }
 void os_error_set_no_memory(void) { errno = ENOMEM; }
 void os_error_set_invalid(void) { errno = EINVAL; }
 
+#ifdef HAK_YIELD_POINTS
+void os_wait(const uint32_t *word, uint32_t expected) { yield_wait(word, expected); }
+void os_wake(uint32_t *word) { yield_wake(word); }
+#else
 void os_wait(const uint32_t *word, uint32_t expected) {
   syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
 }
 
 void os_wake(uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0); }
+#endif
 
 // Weak, because a static program has none. Linkers warn of dlopen in static programs, so it is looked up too.
 __attribute__((weak)) void *dlsym(void *handle, const char *symbol);

@@ -282,12 +282,13 @@ void *large_block_resize(void *user, size_t size) {
   return resized || stays ? (void *)large_block_address(&place) : NULL;
 }
 
-void large_block_keep(void *user, size_t size) {
+bool large_block_keep(void *user, size_t size) {
   struct large_place place;
-  if (!find_place(user, &place)) return;
+  if (!find_place(user, &place) || bytes_with_offset(0, size) > large_block_capacity(&place)) return false;
   size_t old_size = large_block_capacity(&place) - (IS_BOX ? large_block_record(&place)->slack : 0);
   size_t least = place.span != NULL && size < HAK_SUPERSLAB_BYTES / 2 ? HAK_SUPERSLAB_BYTES / 2 : size;
   (void)resize_in_place(&place, least);
   if (size < old_size) drop_contents(&place, old_size, size);
   set_size(&place, old_size, size);
+  return true;
 }

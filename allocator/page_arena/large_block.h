@@ -31,8 +31,9 @@ HAK_INTERNAL bool large_block_free(void *user);
 // Changes the size without copying, where it can be done: in place, or by moving pages. Returns where the block is then,
 // or NULL if it is unchanged. The block must exist.
 HAK_INTERNAL void *large_block_resize(void *user, size_t size);
-// Makes a block smaller that has to stay where it is, for want of memory for a small one. The block must exist.
-HAK_INTERNAL void large_block_keep(void *user, size_t size);
+// Makes a block smaller that has to stay where it is, for want of memory for a small one. False if the Box would have no
+// room for its guard behind it: the block is unchanged then. The block must exist.
+HAK_INTERNAL bool large_block_keep(void *user, size_t size);
 
 // For the Box.
 

@@ -97,6 +97,7 @@ HAK_INLINE struct block_record *box_find_whole(void *user, const struct box_call
 // Of several threads that free a block at once one is the first: true for that one.
 HAK_INLINE bool box_claim(struct block_record *record) {
   uint8_t live = HAK_BLOCK_LIVE;
+  HAK_YIELD();
   return __atomic_compare_exchange_n(&record->state, &live, (uint8_t)HAK_BLOCK_QUARANTINED, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_RELAXED);
 }

@@ -147,7 +147,10 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
 }
 
 HAK_COLD struct quarantine *thread_cache_quarantine(unsigned size_class) {
-  return attach() ? &thread_cache.record->quarantines[size_class] : NULL;
+  int error = os_error_get();
+  bool attached = attach();
+  os_error_set(error);
+  return attached ? &thread_cache.record->quarantines[size_class] : NULL;
 }
 
 HAK_COLD void thread_cache_push_retired(unsigned size_class, struct block *block) {

@@ -116,8 +116,10 @@ static struct outcome call_realloc(struct model *model, const struct op *op, con
     check_errno_kept("realloc to 0 bytes");
     return (struct outcome){.refused = heap->memory->refused - refused};
   }
+  model->slots[op->slot].moving = true;
   void *resized = op->kind == OP_REALLOC ? heap->realloc(user, arguments->size)
                                          : heap->reallocarray(user, arguments->count, arguments->size);
+  model->slots[op->slot].moving = false;
   if (user == NULL) return enter(model, op->slot, resized, arguments->bytes, 0, false, refused);
   struct outcome outcome = {.allocated = resized != NULL, .refused = heap->memory->refused - refused};
   if (resized != NULL) {

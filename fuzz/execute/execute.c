@@ -9,12 +9,19 @@
 
 #define LIVE_BYTES_MAX ((size_t)2 << 20)
 
-static void write_options(char *text, size_t bytes, const struct op_setup *setup) {
+void execute_write_options(char *text, size_t bytes, const struct op_setup *setup) {
   snprintf(
       text, bytes,
       "chain_kib=%u,pool_chains=%u,purge_delay_ms=%u,thp=%u,box_scan=%u,box_quarantine_blocks=%u,box_quarantine_kib=%u",
       setup->chain_kib, setup->pool_chains, setup->purge_delay_ms, setup->thp, setup->box_scan,
       setup->quarantine_blocks, setup->quarantine_blocks == 0 ? 0 : 256);
+}
+
+void execute_limit_memory(const struct heap *heap, const struct op_setup *setup) {
+  if (setup->address_limit_superslabs != 0) {
+    heap->memory->limit = (setup->address_limit_superslabs + 4) * heap->superslab_bytes;
+  }
+  heap->memory->occupied = setup->occupied;
 }
 
 void execute_begin(struct execution *execution, const struct heap *first, const struct heap *second,
@@ -26,14 +33,10 @@ void execute_begin(struct execution *execution, const struct heap *first, const 
   if (execution->live_bytes_max == 0) execution->live_bytes_max = LIVE_BYTES_MAX;
   execution->same_trace = execution->setup.quarantine_blocks == 0;
   execution->number = 0;
-  write_options(options, sizeof options, &execution->setup);
+  execute_write_options(options, sizeof options, &execution->setup);
   for (size_t i = 0; i < execution->heaps; i++) {
     heaps[i]->reset(options);
-    struct fake_memory_state *memory = heaps[i]->memory;
-    if (execution->setup.address_limit_superslabs != 0) {
-      memory->limit = (execution->setup.address_limit_superslabs + 4) * heaps[i]->superslab_bytes;
-    }
-    memory->occupied = execution->setup.occupied;
+    execute_limit_memory(heaps[i], &execution->setup);
     model_begin(&execution->models[i], heaps[i]);
   }
 }

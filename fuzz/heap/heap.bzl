@@ -12,21 +12,28 @@ _COPTS = [
     "-asan-globals=0",
 ]
 
-def heap_library(name, seeded_bugs = False, **kwargs):
+# Where threads are scheduled, another one can also come before any access to memory.
+_YIELDS_COPTS = ["-fsanitize-coverage=edge,trace-loads,trace-stores"]
+
+def heap_library(name, seeded_bugs = False, yields = False, **kwargs):
     """A variant, from NAME.c.
 
     Args:
-      name: of the variant; with seeded_bugs the library is NAME_seeded.
+      name: of the variant; with yields the library is NAME_yields, with seeded_bugs NAME_seeded, or NAME_yields_seeded.
       seeded_bugs: whether the bugs of fuzz/seeded are in it, to be switched on one by one.
+      yields: whether its threads are scheduled by fuzz/schedule.
       **kwargs: for the cc_library.
     """
+    defines = ["HAK_SEEDED_BUG=1"] if seeded_bugs else []
+    if yields:
+        defines.append("HAK_YIELD_POINTS=1")
     cc_library(
-        name = name + ("_seeded" if seeded_bugs else ""),
+        name = name + ("_yields" if yields else "") + ("_seeded" if seeded_bugs else ""),
         srcs = [name + ".c"],
-        copts = ALLOCATOR_COPTS + _COPTS,
+        copts = ALLOCATOR_COPTS + _COPTS + (_YIELDS_COPTS if yields else []),
         linkopts = ["-pthread"],
         linkstatic = 1,
-        local_defines = ["HAK_SEEDED_BUG=1"] if seeded_bugs else [],
+        local_defines = defines,
         textual_hdrs = [
             "fake_memory.c",
             "heap_structure.inc",
@@ -36,6 +43,6 @@ def heap_library(name, seeded_bugs = False, **kwargs):
         deps = [
             ":heap",
             "//allocator:headers",
-        ],
+        ] + (["//fuzz/schedule"] if yields else []),
         **kwargs
     )

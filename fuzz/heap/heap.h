@@ -82,6 +82,10 @@ struct heap {
   // is next played; where it lingers, it goes on without a cache first, as in late destructors.
   void (*play_thread)(unsigned thread);
   void (*end_thread)(unsigned thread, bool lingers);
+  // The same for real threads, after a reset. The calling thread begins, or begins anew; and it ends: whether it lingers then,
+  // as it does not if it never had a cache.
+  void (*begin_own_thread)(unsigned thread);
+  bool (*end_own_thread)(bool lingers);
 
   // False where no block begins at an address.
   bool (*locate)(const void *user, struct heap_place *place);
@@ -102,7 +106,8 @@ struct heap {
   const char *(*held_lock)(void);
 };
 
-// Each is linked as a library of its own: small slabs, and those of production.
+// Each is linked as a library of its own: small slabs, and those of production. Of those with small slabs there are also ones
+// whose threads are scheduled, under the same names.
 const struct heap *heap_direct_small(void);
 const struct heap *heap_box_small(void);
 const struct heap *heap_direct(void);

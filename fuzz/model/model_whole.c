@@ -97,7 +97,14 @@ static void see_free(void *context, const void *user, unsigned size_class, bool 
   counts->free[size_class]++;
 }
 
-void model_check_conservation(const struct model *model) {
+void model_check_conservation(const struct model *model) { model_check_conservation_but(model, 0); }
+
+// Whoever has blocks in hand may also be giving back the run of the last of them, which does not count any more.
+static bool may_be_lost(size_t carved, size_t found, size_t lost) {
+  return carved < found ? lost > 0 : carved - found <= lost;
+}
+
+void model_check_conservation_but(const struct model *model, size_t lost) {
   struct counts counts = {{0}};
   struct hak_statistics all;
   size_t live[HAK_STATISTICS_CLASSES] = {0};
@@ -108,14 +115,15 @@ void model_check_conservation(const struct model *model) {
     ORACLE_CHECK(conservation, see(model->slots[i].user), "a block is live twice");
     live[model->slots[i].place.size_class]++;
   }
-  const char *wrong = model->heap->check_structure();
+  const char *wrong = lost == 0 ? model->heap->check_structure() : NULL;
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
   wrong = model->heap->visit_free(see_free, &counts);
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
   model->heap->get_statistics(&all, sizeof all);
   for (unsigned size_class = 1; size_class < all.classes; size_class++) {
     size_t carved = all.by_class[size_class].blocks_carved;
-    ORACLE_CHECK(conservation, seen.count > SEEN_SIZE / 2 || carved == live[size_class] + counts.free[size_class],
+    size_t found = live[size_class] + counts.free[size_class];
+    ORACLE_CHECK(conservation, seen.count > SEEN_SIZE / 2 || may_be_lost(carved, found, lost),
                  "class %u: %zu blocks were carved, %zu are live and %zu in lists", size_class, carved,
                  live[size_class], counts.free[size_class]);
   }

@@ -24,7 +24,8 @@
   ORACLE(drain, "once everything is freed and trimmed, every block is back and no memory is in use") \
   ORACLE(memory_calls, "the system is never told to give back what is not held")                     \
   ORACLE(returned_memory, "what was trimmed is not resident, and what is held is what is said")      \
-  ORACLE(locks, "no lock is held after a call")                                                      \
+  ORACLE(locks, "no lock is held after a call, and no threads wait for each other")                  \
+  ORACLE(fork, "a child has every block and the whole heap, but for what others had in hand")        \
   ORACLE(differential, "both variants answer alike")                                                 \
   ORACLE(trace, "both variants hand out the same block of the same run")                             \
   ORACLE(check_heap, "hak_check_heap finds nothing where nothing is wrong")                          \
