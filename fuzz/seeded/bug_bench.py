@@ -20,6 +20,7 @@ import csv
 import datetime
 import os
 import platform
+import signal
 import sys
 import threading
 
@@ -250,6 +251,7 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(sys.argv[1:])
     except Failure as failure:

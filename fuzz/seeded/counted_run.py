@@ -120,7 +120,7 @@ def run(command, environment, directory, wall_limit, budget=None, end_signal=sig
                 if why:
                     ended = why
                     if why != "stopped":
-                        process.send_signal(end_signal)
+                        os.kill(process.pid, end_signal)  # send_signal() of subprocess would reap it
                         watched.wait(GRACE_SECONDS)
                     used = max(used, cpu_seconds_of(process.pid))
                     break
