@@ -183,8 +183,8 @@ def page(results, oracles, bugs, seconds):
     silent = [oracle for oracle in oracles if not by_oracle[oracle]]
     return "\n\n".join([
         "# What each oracle sees",
-        "Made by `tools/bazel run //fuzz:oracles_alone -- --seconds=%g`, %s. %d seeded bugs (fuzz/seeded/bugs.def): %d are seen "
-        "by an oracle alone, %d by a crash or a hang with no oracle at all, %d by neither. Inputs are those of the corpus "
+        "Made by `tools/bazel run //fuzz:oracles_alone -- --seconds=%g`, %s. %d seeded bugs (fuzz/seeded/bugs.def): %d are "
+        "seen by an oracle alone, %d by a crash or a hang with no oracle at all, %d by neither. Inputs are those of the corpus "
         "that detect the bug, else one that libFuzzer found within so many CPU seconds; an oracle may also see a bug by "
         "other inputs than these." % (
             seconds, datetime.date.today().isoformat(), len(results), len(seen), sum(map(crashes, results)),

@@ -28,8 +28,9 @@ INPUT_MAX = 1032
 INPUT_TIMEOUT = 10
 # libFuzzer's: an input takes too long, takes too much memory, fails. Other errors, such as an unknown flag, have status 1; so
 # has an invalid address, which is the affair of the sanitizers' runtime that libFuzzer brings, unless it is told otherwise.
+# That runtime would also take a second to look for names of functions.
 FAILURE_STATUS = {70, 71, 77}
-SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77"}
+SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77:symbolize=0"}
 # A run that takes so much longer than its CPU seconds is given up: it waits for something.
 WALL_FACTOR = 20
 WALL_MORE = 120
