@@ -51,7 +51,11 @@ void os_error_set_no_memory(void) { errno = ENOMEM; }
 void os_error_set_invalid(void) { errno = EINVAL; }
 
 #ifdef HAK_YIELD_POINTS
-void os_wait(const uint32_t *word, uint32_t expected) { yield_wait(word, expected); }
+void os_wait(const uint32_t *word, uint32_t expected) {
+  yield_wait(word, expected);
+  // As the system call may leave it.
+  errno = EAGAIN;
+}
 void os_wake(uint32_t *word) { yield_wake(word); }
 #else
 void os_wait(const uint32_t *word, uint32_t expected) {

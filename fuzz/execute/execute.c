@@ -78,6 +78,7 @@ void execute_program(struct execution *execution, const uint8_t *data, size_t si
   struct op op;
   op_cursor_begin(&cursor, data, size);
   while (op_next(&cursor, &op)) {
+    if (execution->operations_max != 0 && execution->number == execution->operations_max) return;
     if (execution->before != NULL) execution->before(execution, &op);
     execute_operation(execution, &op);
   }

@@ -31,6 +31,7 @@ struct execution {
   size_t heaps;
   struct model models[EXECUTE_HEAPS];
   struct op_setup setup;
+  size_t operations_max;  // 0: as many as the input has
   size_t live_bytes_max;  // a request that would bring more than this is left out
   bool same_trace;  // both heaps hand out the same blocks: no memory call was refused, and nothing is in quarantine
   size_t number;    // of the operation, for messages

@@ -217,7 +217,8 @@ static void free_with_size(struct execution *execution, unsigned slot, size_t al
 
 // A byte of a free block is changed: the heap is looked at as a whole, and must say so. Then the byte is put back, or stays
 // as it is for whoever uses the block next.
-static void write_after_free(struct execution *execution, unsigned slot, int delta, bool stays) {
+// where is 0 for the link, 1 for the last bytes, otherwise any of them.
+static void write_after_free(struct execution *execution, unsigned slot, int delta, unsigned where, bool stays) {
   struct model *model = &execution->models[0];
   const struct heap *heap = model->heap;
   char *user = (char *)model->freed[slot];
@@ -225,10 +226,9 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   struct hak_misuse misuse;
   if (user == NULL || delta == 0 || !heap->fills || !heap->locate(user, &place)) return;
   if (place.size_class == 0 || place.size_class != model->freed_place[slot].size_class) return;
-  // The link, the last bytes, or any.
   size_t choice = (uint8_t)delta, offset = choice * 7919 % place.usable;
-  if (choice < 64) offset = choice % sizeof(void *);
-  if (choice >= 192) offset = place.usable - 1 - choice % 4;
+  if (where == 0) offset = choice % sizeof(void *);
+  if (where == 1) offset = place.usable - 1 - choice % 4;
   misuse_expect_none(execution, NULL);
   if (model->damaged) return;
   user[offset] = (char)(user[offset] ^ delta);
@@ -288,7 +288,7 @@ void misuse_operation(struct execution *execution, const struct op *op, const st
       if (bad.user != NULL) free_wrongly(execution, &bad);
       break;
     case OP_MISUSE_WRITE_AFTER_FREE:
-      write_after_free(execution, op->slot, arguments->delta, op->flags % 2 != 0);
+      write_after_free(execution, op->slot, arguments->delta, op->flags / 2, op->flags % 2 != 0);
       break;
     case OP_MISUSE_WRONG_SIZE:
       if (block->user == NULL || arguments->delta == 0) return;

@@ -7,6 +7,8 @@
 #include "fuzz/targets/target.h"
 
 #define LEAST ((size_t)24 << 10)
+// These take long each.
+#define OPERATIONS_MAX 96
 #define LIVE_BYTES_MAX ((size_t)24 << 20)
 
 static struct {
@@ -29,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct execution execution;
   if (large.count == 0) find_selectors();
   execution.before = make_large;
+  execution.operations_max = OPERATIONS_MAX;
   execution.live_bytes_max = LIVE_BYTES_MAX;
   execute_input(&execution, heap_direct(), heap_box(), data, size);
   return 0;
