@@ -171,8 +171,8 @@ def write_report(plans, left_out, file, directory, options):
         raise Failure("no trial has ended yet")
     trials = [trial_of_row(row) for row in rows]
     notes = [
-        "`tools/bazel run //fuzz:bug_bench -- --trials=%d --seconds=%g --corpus=%s`, %s" % (
-            options.trials, options.seconds, options.corpus, datetime.date.today().isoformat()),
+        "`tools/bazel run //fuzz:bug_bench -- --trials=%d --bugs=%s --seconds=%g --corpus=%s`, %s" % (
+            options.trials, options.bugs, options.seconds, options.corpus, datetime.date.today().isoformat()),
         "%d of %d trials; the budget of %g CPU seconds is shared by the targets of a bug" % (
             len(rows), len(plans), options.seconds),
         "corpus: %s" % ("none, each engine begins with nothing" if options.corpus == "none" else "that of fuzz/corpus"),

@@ -115,7 +115,7 @@ class Report(unittest.TestCase):
 
 BUGS = {bug.number: bug for bug in bugs_table.read_table()}
 TARGETS = {name: types.SimpleNamespace(name=name) for name in ("differential", "large", "size_class")}
-OPTIONS = types.SimpleNamespace(trials=3, seconds=6, corpus="none", engines=["libfuzzer", "afl"], modes=["bytes"])
+OPTIONS = types.SimpleNamespace(trials=3, bugs="2,12", seconds=6, corpus="none", engines=["libfuzzer", "afl"], modes=["bytes"])
 
 
 def make_plans(build="b", bugs=(2, 12)):
