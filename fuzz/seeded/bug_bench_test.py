@@ -214,6 +214,12 @@ class Trials(unittest.TestCase):
         with self.assertRaises(trial.Failure):
             bug_bench.choose_bugs("109", TARGETS)
 
+    def test_times_end_with_the_budget(self):
+        self.run_plans(make_plans(), Engine())
+        row = dict(bug_bench.TrialsFile(self.path).read()[0], cpu_seconds="16.5", detected="1")
+        self.assertEqual(bug_bench.trial_of_row(row).cpu_seconds, 6)
+        self.assertEqual(bug_bench.trial_of_row(dict(row, cpu_seconds="1.25")).cpu_seconds, 1.25)
+
     def test_report(self):
         file, plans = bug_bench.TrialsFile(self.path), make_plans()
         with self.assertRaises(trial.Failure):
