@@ -26,7 +26,7 @@ class Replay:
     def __init__(self):
         self.asked = []
 
-    def __call__(self, binary, bug, files, oracles=None, limit=60):
+    def __call__(self, binary, bug, files, oracles=None, limit=60, input_timeout=10):
         self.asked.append((oracles, list(files)))
         output = ""
         for file in files:

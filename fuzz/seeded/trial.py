@@ -88,13 +88,13 @@ def is_failure(run, command):
     raise Failure("%s ended with status %s:\n%s" % (" ".join(command), run.status, run.output[-2000:]))
 
 
-def replay_corpus(binary, bug, files, oracles=None, limit=60):
+def replay_corpus(binary, bug, files, oracles=None, limit=60, input_timeout=INPUT_TIMEOUT):
     """Runs every file once, all in one process."""
     if not files:
         return Result(False, 0.0, 0, None, None, "", "itself")
     with tempfile.TemporaryDirectory() as directory:
         counts = Counts(directory)
-        command = [binary, "-timeout=%d" % INPUT_TIMEOUT] + files
+        command = [binary, "-timeout=%d" % input_timeout] + files
         run = counted_run.run(command, environment_for(bug, oracles, False, counts), directory, limit)
         return Result(is_failure(run, command), run.cpu_seconds, None, *counts.read(), run.output, run.ended)
 
