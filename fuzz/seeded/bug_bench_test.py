@@ -115,7 +115,7 @@ class Report(unittest.TestCase):
 
 BUGS = {bug.number: bug for bug in bugs_table.read_table()}
 TARGETS = {name: types.SimpleNamespace(name=name) for name in ("differential", "large", "size_class")}
-OPTIONS = types.SimpleNamespace(trials=3, seconds=6, corpus="none", engines=["libfuzzer", "afl"], modes=["bytes"])
+OPTIONS = types.SimpleNamespace(trials=3, bugs="2,12", seconds=6, corpus="none", engines=["libfuzzer", "afl"], modes=["bytes"])
 
 
 def make_plans(build="b", bugs=(2, 12)):
@@ -213,6 +213,12 @@ class Trials(unittest.TestCase):
             bug_bench.choose_bugs("2,misspelt", TARGETS)
         with self.assertRaises(trial.Failure):
             bug_bench.choose_bugs("109", TARGETS)
+
+    def test_times_end_with_the_budget(self):
+        self.run_plans(make_plans(), Engine())
+        row = dict(bug_bench.TrialsFile(self.path).read()[0], cpu_seconds="16.5", detected="1")
+        self.assertEqual(bug_bench.trial_of_row(row).cpu_seconds, 6)
+        self.assertEqual(bug_bench.trial_of_row(dict(row, cpu_seconds="1.25")).cpu_seconds, 1.25)
 
     def test_report(self):
         file, plans = bug_bench.TrialsFile(self.path), make_plans()

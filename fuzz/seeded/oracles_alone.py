@@ -35,7 +35,9 @@ ORACLE_H = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file_
 ORACLE = re.compile(r'ORACLE\((\w+), "([^"]*)"\)')
 # Of inputs by which one oracle spoke first: so many are kept, and more are not looked for once so many inputs failed.
 KEPT = 3
-FAILING_MAX = 40
+FAILING_MAX = 20
+# Each of these takes ten seconds.
+HANGS_MAX = 2
 SEED = 1
 # The children of a fork are looked at by this target.
 FORK_TARGET = "threads"
@@ -65,13 +67,14 @@ def file_that_failed(result):
 
 def failing_inputs(binary, bug, files, oracles="all"):
     """Of all files (file, who spoke): goes on behind one that failed."""
-    rest, failing = list(files), []
-    while rest and len(failing) < FAILING_MAX and not counted_run.STOP.is_set():
+    rest, failing, hangs = list(files), [], 0
+    while rest and len(failing) < FAILING_MAX and hangs < HANGS_MAX and not counted_run.STOP.is_set():
         result = trial.replay_corpus(binary, bug, rest, oracles=oracles, limit=600)
         file = file_that_failed(result)
         if not result.detected or file not in rest:
             break
         failing.append((file, oracle_that_spoke(result)))
+        hangs += "libFuzzer: timeout" in result.output
         rest = rest[rest.index(file) + 1:]
     return failing
 
