@@ -60,7 +60,8 @@ def normalised(text):
 
 def environment(options=""):
     sanitizer = "abort_on_error=1:detect_leaks=0:disable_coredump=1:symbolize=0:handle_abort=0"
-    return {"HAKMEM_OPTIONS": options, "ASAN_OPTIONS": sanitizer, "PATH": "/usr/bin:/bin"}
+    profile = {name: value for name, value in os.environ.items() if name == "LLVM_PROFILE_FILE"}
+    return {"HAKMEM_OPTIONS": options, "ASAN_OPTIONS": sanitizer, "PATH": "/usr/bin:/bin", **profile}
 
 
 def run(program, name, options):

@@ -318,5 +318,56 @@ TEST(BoxTest, AHandlerThatReturnsMakesTheCallDoNothing) {
   });
 }
 
+// A handler that frees the block whose call is under way: that call then finds it freed, and says so.
+void *other_block;
+
+void FreeOther(const struct hak_misuse *misuse) {
+  Handle(misuse);
+  void *const block = other_block;
+  other_block = nullptr;
+  if (block != nullptr) hak_free(block);
+}
+
+TEST(BoxTest, ABlockThatIsFreedWhileReallocMovesIt) {
+  if (!kIsBox) return;
+  for (const size_t size : {size_t{100}, size_t{100000}}) {
+    SCOPED_TRACE(OfSize(size));
+    ExpectQuiet([size] {
+      hak_set_misuse_handler(FreeOther);
+      // Of a class of its own, so many that the first ones leave their quarantine; all were written to.
+      std::vector<unsigned char *> damaged(1000);
+      for (unsigned char *&block : damaged) block = Allocate(6000);
+      for (unsigned char *block : damaged) hak_free(block);
+      other_block = nullptr;
+      for (unsigned char *block : damaged) static_cast<unsigned char *>(Opaque(block))[3000] = 'x';
+      // This may take slabs in which damaged blocks were.
+      void *const block = Allocate(size);
+      const size_t before = handled.calls;
+      other_block = block;
+      void *const moved = hak_realloc(block, 6000);
+      if (handled.calls != before + 2) ChildFails("%zu reports instead of 2", handled.calls - before);
+      if (handled.kind != HAK_MISUSE_DOUBLE_FREE || handled.pointer != block) ChildFails("another report");
+      if (moved == nullptr || moved == block) ChildFails("it was not moved");
+      hak_free(moved);
+    });
+  }
+}
+
+// free_aligned_sized with an alignment that every block has, of one that was asked for more; and the other way about.
+TEST(BoxTest, FreedWithAnOrdinaryAlignment) {
+  if (!kIsBox) return;
+  void *const aligned = hak_aligned_alloc(64, 100), *const ordinary = Allocate(100);
+  ASSERT_NE(nullptr, aligned);
+  for (const size_t alignment : {size_t{8}, size_t{16}}) {
+    const std::string kind =
+        "the alignment is not the one that was asked for: " + std::to_string(alignment) + " instead of 64";
+    ExpectReport(Line("free_aligned_sized", aligned, kind.c_str()),
+                 [=] { hak_free_aligned_sized(aligned, alignment, 100); });
+    ExpectQuiet([=] { hak_free_aligned_sized(ordinary, alignment, 100); });
+  }
+  hak_free(aligned);
+  hak_free(ordinary);
+}
+
 }  // namespace
 }  // namespace hak_test

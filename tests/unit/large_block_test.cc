@@ -368,6 +368,71 @@ FRESH_TEST(LargeBlockTest, ShrinkingGivesBackWhereNothingIsToBeKept) {
   EXPECT_EQ(0u, statistics.dirty_bytes);
 }
 
+// Pointers that are no large block's are left to the caller, who knows what else they may be.
+FRESH_TEST(LargeBlockTest, OnlyBlocksAreResized) {
+  ASSERT_TRUE(page_arena_initialize());
+  Blocks blocks;
+  char *const run = blocks.Allocate(100 * kKiB, 16, false, 1);
+  char *const span = blocks.Allocate(5 * kMiB, 16, false, 2);
+  int on_the_stack = 0;
+  for (void *pointer : {static_cast<void *>(&on_the_stack), static_cast<void *>(run + 16),
+                        static_cast<void *>(span + 16), static_cast<void *>(span + 3 * kMiB)}) {
+    EXPECT_EQ(nullptr, large_block_resize(pointer, 200 * kKiB));
+    EXPECT_FALSE(large_block_keep(pointer, 50 * kKiB));
+  }
+  blocks.ExpectStatistics();
+  blocks.FreeEverything();
+}
+
+// What a block is when it could not be moved to a smaller place: as small as it gets where it is.
+FRESH_TEST(LargeBlockTest, ABlockIsKept) {
+  ASSERT_TRUE(page_arena_initialize());
+  for (const size_t size : {size_t{3} * kMiB, kMiB + 300 * kKiB, 50 * kKiB, size_t{1}}) {
+    SCOPED_TRACE(std::to_string(size) + " bytes");
+    char *const user = static_cast<char *>(large_block_allocate(8 * kMiB, 16, false));
+    ASSERT_NE(nullptr, user);
+    FillPattern(user, 8 * kMiB, size);
+    ASSERT_TRUE(large_block_keep(user, size));
+    EXPECT_EQ(kNone, FirstWrongByte(user, size, size));
+    const size_t usable = large_block_usable(user);
+    EXPECT_GE(usable, size);
+    EXPECT_LE(usable, (size + 2 * kMiB - 1) / (2 * kMiB) * (2 * kMiB))
+        << "whole superslabs behind it were not given back";
+    struct large_place place;
+    ASSERT_TRUE(large_block_find(reinterpret_cast<uintptr_t>(user), &place));
+    if (kIsBox) EXPECT_EQ(usable - size, large_block_record(&place)->slack);
+    EXPECT_FALSE(large_block_keep(user, usable + 1)) << "it has no room for that";
+    EXPECT_EQ(usable, large_block_usable(user));
+    EXPECT_TRUE(large_block_free(user));
+  }
+  Blocks().ExpectStatistics();
+}
+
+// Records of free slabs still name the block that was last in them, and only where it began; never used ones name none.
+FRESH_TEST(LargeBlockTest, WhatWasFreedIsFound) {
+  ASSERT_TRUE(page_arena_initialize());
+  struct large_place place;
+  char *const run = static_cast<char *>(large_block_allocate(100 * kKiB, 16, false));
+  char *const kept = static_cast<char *>(large_block_allocate(40 * kKiB, 16, false));
+  char *const span = static_cast<char *>(large_block_allocate(5 * kMiB, 16, false));
+  ASSERT_NE(nullptr, span);
+  const uintptr_t run_address = reinterpret_cast<uintptr_t>(run), span_address = reinterpret_cast<uintptr_t>(span);
+  ASSERT_NE(nullptr, registry_find_superslab(run_address));
+  const uintptr_t last_slab = registry_find_superslab(run_address)->address + HAK_SUPERSLAB_BYTES - HAK_SLAB_BYTES;
+  for (const uintptr_t address : {run_address, span_address, last_slab, last_slab + 64, uintptr_t{16}}) {
+    EXPECT_FALSE(large_block_find_freed(address, &place)) << "nothing was freed yet";
+  }
+  EXPECT_TRUE(large_block_free(run));
+  EXPECT_TRUE(large_block_free(span));
+  // Only the Box marks what it frees.
+  for (const uintptr_t address : {run_address, span_address}) {
+    EXPECT_EQ(kIsBox, large_block_find_freed(address, &place));
+    EXPECT_FALSE(large_block_find_freed(address + 16, &place));
+  }
+  EXPECT_FALSE(large_block_find_freed(last_slab, &place));
+  EXPECT_FALSE(large_block_find_freed(reinterpret_cast<uintptr_t>(kept), &place));
+}
+
 FRESH_TEST(LargeBlockTest, ThreadsDoNotMeet) {
   ASSERT_TRUE(page_arena_initialize());
   std::vector<std::thread> threads;

@@ -64,6 +64,35 @@ FRESH_TEST(ThreadCacheTest, AChildCountsListsAgain) {
   }
 }
 
+// A thread that is stopped while it takes a block out of its quarantine has a count that is one too great.
+FRESH_TEST(ThreadCacheTest, AChildAdoptsAQuarantineAsFarAsItGoes) {
+  if (HAK_CHECKS_LEVEL != HAK_CHECKS_BOX) return;
+  ASSERT_TRUE(Start());
+  ASSERT_NE(nullptr, Allocate(kClass));
+  static struct block *retired;
+  PausedThread thread(
+      [] {
+        retired = Retired(kClass, Allocate(kClass));
+        struct thread_record *const record = thread_cache.record;
+        quarantine_add(&record->quarantines[kClass], retired, block_record_of(retired));
+        record->quarantines[kClass].count++;
+        record->quarantines[0].count++;
+      },
+      [] {
+        struct thread_record *const record = thread_cache.record;
+        record->quarantines[kClass].count--;
+        record->quarantines[0].count--;
+      });
+  const struct shared_pool_statistics before = StatisticsOf(kClass);
+  const size_t listed = Length(thread.record()->cache->heads[kClass]);
+  ExpectInChild([&] {
+    thread_cache_adopt_after_fork();
+    EXPECT_EQ(1u, thread_cache_count_threads());
+    // The block in quarantine is in its slab, what was listed is a chain.
+    ExpectPool(kClass, before.blocks_outside - 1, before.blocks_chained + listed);
+  });
+}
+
 // A thread that moves lists about, here one that waits for the pool, loses its cache in the child, and only that one.
 void ExpectAbandonedDuring(const std::function<void()> &before, const std::function<void()> &moves) {
   PausedThread whole([] { FillCache(kClass, 9, false); });
