@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -83,4 +84,6 @@ void threads_await_child(int child, bool hangs) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   ORACLE_CHECK(fork, !hangs, "a child did not end within %d s", THREADS_CHILD_SECONDS);
   ORACLE_CHECK(fork, status == 0, "a child ended with status 0x%x", (unsigned)status);
+  // Another oracle spoke in the child, or it crashed.
+  if (status != 0) abort();
 }

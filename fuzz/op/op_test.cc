@@ -292,11 +292,11 @@ TEST(Cursor, LeavesOutRepeatsWithinRepeats) {
 }
 
 TEST(Cursor, NothingButRepeatsIsNothing) {
-  std::vector<struct op> ops(OP_COUNT_MAX, MakeOp(OP_REPEAT, 0, 15, 255, 0));
+  std::vector<struct op> ops(OP_COUNT_MAX, MakeOp(OP_REPEAT, 0, 15, 60, 0));
   EXPECT_TRUE(Steps(MakeInput(ops)).empty());
   ops[0] = MakeOp(OP_FREE, 0, 0, 0, 0);
-  // The first operation is in reach of 15 repeats, 255 times each; the 16th looks at repeats alone.
-  EXPECT_EQ(Steps(MakeInput(ops)).size(), 1u + 16 * 255 - 255 + 255);
+  // The first operation is in reach of 16 repeats, 60 times each; the 17th looks at repeats alone.
+  EXPECT_EQ(Steps(MakeInput(ops)).size(), 1u + 16 * 60);
 }
 
 TEST(Cursor, EndsAtTheLimit) {

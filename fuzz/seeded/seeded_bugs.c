@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Choosing a seeded bug, and its counters. Layer: seeded. State: hak_seeded_bug, of allocator/base/seeded_bug.h, which every
-// variant in the program shares. Test: //fuzz/seeded:seeded_bugs_test.
+// variant in the program shares, and all processes that count in the same file. Test: //fuzz/seeded:seeded_bugs_test.
 
 #include "fuzz/seeded/seeded_bugs.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "allocator/base/seeded_bug.h"
@@ -16,7 +18,16 @@
 #error "compiled with HAK_SEEDED_BUG, as the variants are"
 #endif
 
-struct hak_seeded_bug hak_seeded_bug;
+// Greater than a page of any machine.
+#define PAGE_BYTES ((size_t)1 << 16)
+
+// Alone in its pages, so that a file can be mapped in their place.
+static union {
+  struct hak_seeded_bug bug;
+  char bytes[PAGE_BYTES];
+} pages __attribute__((aligned(PAGE_BYTES)));
+
+extern struct hak_seeded_bug hak_seeded_bug __attribute__((alias("pages")));
 
 static const struct seeded_bug seeded_bugs[] = {
 #define SEEDED_BUG(number, name, file, levels, targets, oracles, precedent, description) \
@@ -38,6 +49,16 @@ const struct seeded_bug *seeded_bug_find(const char *number_or_name) {
   return NULL;
 }
 
+static void count_in_file(const char *path) {
+  int file = open(path, O_RDWR | O_CLOEXEC);
+  if (file < 0 || lseek(file, 0, SEEK_END) < (off_t)PAGE_BYTES ||
+      mmap(&pages, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) != (void *)&pages) {
+    fprintf(stderr, "fuzz: %s=%s: not a file of %zu bytes to write to\n", SEEDED_BUG_COUNTS_VARIABLE, path, PAGE_BYTES);
+    _exit(2);
+  }
+  close(file);
+}
+
 const struct seeded_bug *seeded_bug_choose(void) {
   const char *wanted = getenv(SEEDED_BUG_VARIABLE);
   if (wanted == NULL || *wanted == '\0') return NULL;
@@ -46,6 +67,8 @@ const struct seeded_bug *seeded_bug_choose(void) {
     fprintf(stderr, "fuzz: %s=%s: no such seeded bug\n", SEEDED_BUG_VARIABLE, wanted);
     _exit(2);
   }
+  const char *counts = getenv(SEEDED_BUG_COUNTS_VARIABLE);
+  if (counts != NULL && *counts != '\0') count_in_file(counts);
   hak_seeded_bug.number = bug->number;
   return bug;
 }

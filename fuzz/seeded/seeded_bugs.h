@@ -17,6 +17,9 @@ extern "C" {
 
 // The environment variable: a number or a name of bugs.def.
 #define SEEDED_BUG_VARIABLE "FUZZ_SEEDED_BUG"
+// A file of 64 KiB in which struct hak_seeded_bug is then, shared by all processes that are given it: the counters outlive a
+// program that an oracle ended, and those of a program whose output goes nowhere are seen.
+#define SEEDED_BUG_COUNTS_VARIABLE "FUZZ_SEEDED_COUNTS"
 
 struct seeded_bug {
   uint32_t number;

@@ -6,6 +6,7 @@
 #include "fuzz/seeded/seeded_bugs.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -97,6 +98,46 @@ TEST(SeededBugs, AnUnknownNameEndsTheProgram) {
         seeded_bug_choose();
       },
       testing::ExitedWithCode(2), "misspelt: no such seeded bug");
+}
+
+// Also after a process that ended by a signal.
+TEST(SeededBugs, AreCountedInAFile) {
+  std::string path = testing::TempDir() + "counts_XXXXXX";
+  int file = mkstemp(&path[0]);
+  ASSERT_GE(file, 0);
+  ASSERT_EQ(ftruncate(file, 1 << 16), 0);
+  setenv(SEEDED_BUG_COUNTS_VARIABLE, path.c_str(), 1);
+  for (int process = 0; process < 2; process++) {
+    EXPECT_EXIT(
+        {
+          choose("calloc_zeroes_words");
+          hak_box_free(hak_box_calloc(1, 64));
+          hak_box_free(hak_box_calloc(1, 65));
+          abort();
+        },
+        testing::KilledBySignal(SIGABRT), "");
+  }
+  // struct hak_seeded_bug, as fuzz/seeded/trial.py reads it too.
+  struct {
+    uint32_t number;
+    uint64_t reached, triggered;
+  } counted = {};
+  EXPECT_EQ(pread(file, &counted, sizeof counted, 0), ssize_t(sizeof counted));
+  EXPECT_EQ(counted.number, seeded_bug_find("calloc_zeroes_words")->number);
+  EXPECT_EQ(counted.reached, 4u);
+  EXPECT_EQ(counted.triggered, 2u);
+  close(file);
+  unlink(path.c_str());
+  unsetenv(SEEDED_BUG_COUNTS_VARIABLE);
+}
+
+TEST(SeededBugs, AFileThatIsTooShortEndsTheProgram) {
+  EXPECT_EXIT(
+      {
+        setenv(SEEDED_BUG_COUNTS_VARIABLE, "/dev/null", 1);
+        choose("calloc_zeroes_words");
+      },
+      testing::ExitedWithCode(2), "FUZZ_SEEDED_COUNTS=/dev/null: not a file");
 }
 
 TEST(SeededBugs, ThePrintedLine) {

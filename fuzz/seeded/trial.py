@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run of an engine on a target with one seeded bug: was it detected, and at what cost? Used by the test and the bench.
 
-A bug is detected where the engine ends with another status than the one for "nothing found"; nothing that is printed counts.
-libFuzzer ends at the first failure, AFL++ too with AFL_BENCH_UNTIL_CRASH; what AFL++ found is what lies among its crashes.
+A bug is detected where the engine ends with the status that it has for a failure; nothing that is printed counts. libFuzzer
+ends at the first failure, AFL++ too; what AFL++ found is what lies among its crashes and hangs. An engine that could not run
+at all is an error, and no detection.
+
+How often a bug's place was passed is counted in a file that the processes of the engine share (seeded_bugs.h).
 """
 
 import collections
@@ -11,13 +14,26 @@ import glob
 import os
 import re
 import shutil
+import signal
+import struct
 import subprocess
 import tempfile
 
-Result = collections.namedtuple("Result", "detected cpu_seconds executions reached triggered output")
+import counted_run
+
+# ended: as in counted_run. A count that was not taken is None.
+Result = collections.namedtuple("Result", "detected cpu_seconds executions reached triggered output ended")
 
 INPUT_MAX = 1032
 INPUT_TIMEOUT = 10
+# libFuzzer's: an input takes too long, takes too much memory, fails. Other errors, such as an unknown flag, have status 1; so
+# has an invalid address, which is the affair of the sanitizers' runtime that libFuzzer brings, unless it is told otherwise.
+# That runtime would also take a second to look for names of functions.
+FAILURE_STATUS = {70, 71, 77}
+SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77:symbolize=0"}
+# A run that takes so much longer than its CPU seconds is given up: it waits for something.
+WALL_FACTOR = 20
+WALL_MORE = 120
 # As engines/afl_launcher.py.
 AFL_SETTINGS = {
     "AFL_BENCH_UNTIL_CRASH": "1",
@@ -30,95 +46,142 @@ AFL_SETTINGS = {
 }
 
 
-def run_counted(command, environment, limit, directory):
-    """Status, output, CPU seconds of the command and all its children."""
-    with tempfile.TemporaryFile() as output:
-        begin = os.times()
-        process = subprocess.Popen(command, env=environment, cwd=directory, stdout=output, stderr=subprocess.STDOUT,
-                                   stdin=subprocess.DEVNULL, start_new_session=True)
-        try:
-            status = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            status = process.wait()
-            status = None
-        end = os.times()
-        output.seek(0)
-        text = output.read().decode("utf-8", "replace")
-    return status, text, end.children_user + end.children_system - begin.children_user - begin.children_system
+class Failure(Exception):
+    """The engine did not run: something that the user should read without a stack trace."""
 
 
-def environment_for(bug, oracles, bytes_only):
-    environment = dict(os.environ)
+class Counts:
+    """The file that the target counts in."""
+
+    BYTES = 1 << 16
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "counts")
+        with open(self.path, "wb") as file:
+            file.truncate(self.BYTES)
+
+    def read(self):
+        """reached, triggered. struct hak_seeded_bug of allocator/base/seeded_bug.h."""
+        with open(self.path, "rb") as file:
+            number, reached, triggered = struct.unpack("=I4xQQ", file.read(24))
+        return (reached, triggered) if number else (None, None)
+
+
+def environment_for(bug, oracles, bytes_only, counts=None):
+    environment = dict(os.environ, **SANITIZER_OPTIONS)
     environment["FUZZ_SEEDED_BUG"] = str(bug)
     if oracles:
         environment["FUZZ_ORACLES"] = oracles
     if bytes_only:
         environment["FUZZ_MUTATOR"] = "bytes"
+    if counts:
+        environment["FUZZ_SEEDED_COUNTS"] = counts.path
     return environment
 
 
-def counts_in(text):
-    found = re.findall(r"seeded bug \d+ \w+: reached (\d+) triggered (\d+)", text)
-    return tuple(map(int, found[-1])) if found else (None, None)
+def is_failure(run, command):
+    """Whether libFuzzer, or a target that it runs once, failed."""
+    if run.status in (0, None):
+        return False
+    if run.status < 0 or run.status in FAILURE_STATUS:
+        return run.ended != "stopped"
+    raise Failure("%s ended with status %s:\n%s" % (" ".join(command), run.status, run.output[-2000:]))
 
 
 def replay_corpus(binary, bug, files, oracles=None, limit=60):
     """Runs every file once, all in one process."""
+    if not files:
+        return Result(False, 0.0, 0, None, None, "", "itself")
     with tempfile.TemporaryDirectory() as directory:
-        status, text, seconds = run_counted([binary, "-timeout=%d" % INPUT_TIMEOUT] + files,
-                                            environment_for(bug, oracles, False), limit, directory)
-    return Result(status != 0, seconds, None, *counts_in(text), text)
+        counts = Counts(directory)
+        command = [binary, "-timeout=%d" % INPUT_TIMEOUT] + files
+        run = counted_run.run(command, environment_for(bug, oracles, False, counts), directory, limit)
+        return Result(is_failure(run, command), run.cpu_seconds, None, *counts.read(), run.output, run.ended)
+
+
+def executions_of_libfuzzer(text):
+    found = re.findall(r"stat::number_of_executed_units: (\d+)", text) or re.findall(r"^#(\d+)\t", text, re.M)
+    return int(found[-1]) if found else None
 
 
 def run_libfuzzer(binary, bug, corpus, seed, seconds=None, runs=None, bytes_only=False, oracles=None,
-                  dictionary=None):
-    """Until something is found, or for so many CPU seconds or runs. corpus may be None."""
+                  dictionary=None, artifact=None):
+    """Until something is found, or for so many CPU seconds or runs. corpus may be None; what was found is copied to artifact.
+
+    At the end of its seconds libFuzzer is told by SIGUSR1, at which it ends in order and with status 0.
+    """
     with tempfile.TemporaryDirectory() as directory:
+        counts = Counts(directory)
         work = os.path.join(directory, "corpus")
         os.mkdir(work)
         command = [binary, "-seed=%d" % seed, "-max_len=%d" % INPUT_MAX, "-timeout=%d" % INPUT_TIMEOUT, "-reload=0",
-                   "-print_final_stats=1", "-artifact_prefix=%s/" % directory]
+                   "-print_final_stats=1", "-handle_usr1=1", "-artifact_prefix=%s/found-" % directory]
         if dictionary:
             command.append("-dict=" + dictionary)
-        if seconds:
-            command.append("-max_total_time=%d" % seconds)
         if runs:
             command.append("-runs=%d" % runs)
         command += [work] + ([corpus] if corpus else [])
-        limit = (seconds or 600) + 60
-        status, text, used = run_counted(command, environment_for(bug, oracles, bytes_only), limit, directory)
-    executions = re.findall(r"stat::number_of_executed_units: (\d+)", text) or re.findall(r"^#(\d+)\t", text, re.M)
-    return Result(status != 0, used, int(executions[-1]) if executions else None, *counts_in(text), text)
+        run = counted_run.run(command, environment_for(bug, oracles, bytes_only, counts), directory,
+                              WALL_FACTOR * (seconds or 30) + WALL_MORE, seconds, signal.SIGUSR1)
+        detected = is_failure(run, command)
+        found = glob.glob(directory + "/found-*")
+        if detected and artifact and found:
+            shutil.copyfile(found[0], artifact)
+        return Result(detected, run.cpu_seconds, executions_of_libfuzzer(run.output), *counts.read(), run.output,
+                      run.ended)
+
+
+def make_afl_seeds(corpus, directory):
+    """Copies of the corpus, without empty files, which AFL++ does not take."""
+    os.mkdir(directory)
+    for file in sorted(glob.glob(os.path.join(corpus, "*"))) if corpus else []:
+        if os.path.getsize(file):
+            shutil.copyfile(file, os.path.join(directory, os.path.basename(file)))
+    if not os.listdir(directory):
+        with open(os.path.join(directory, "seed"), "wb") as seed_file:
+            seed_file.write(bytes(16))
+
+
+def find_failing_seed(binary, environment, seeds):
+    """The number of the first seed that fails, from 1 on, or None: where one does, AFL++ does not begin at all."""
+    for number, file in enumerate(sorted(glob.glob(seeds + "/*")), 1):
+        try:
+            if subprocess.call([binary, file], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, timeout=INPUT_TIMEOUT) < 0:
+                return number
+        except subprocess.TimeoutExpired:
+            return number
+    return None
 
 
 def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None, dictionary=None):
+    """Until something is found, or for so many CPU seconds: then AFL++ is told by SIGINT, at which it ends in order."""
+    if shutil.which("afl-fuzz") is None:
+        raise Failure("afl-fuzz is missing: apt-get install afl++")
     with tempfile.TemporaryDirectory() as directory:
+        counts = Counts(directory)
         seeds, output = os.path.join(directory, "seeds"), os.path.join(directory, "output")
-        os.mkdir(seeds)
-        files = glob.glob(os.path.join(corpus, "*")) if corpus else []
-        for file in files:
-            if os.path.getsize(file):
-                shutil.copyfile(file, os.path.join(seeds, os.path.basename(file)))
-        if not os.listdir(seeds):
-            with open(os.path.join(seeds, "seed"), "wb") as seed_file:
-                seed_file.write(bytes(16))
-        environment = dict(environment_for(bug, oracles, mutator is None), **AFL_SETTINGS)
+        make_afl_seeds(corpus, seeds)
+        environment = dict(environment_for(bug, oracles, mutator is None, counts), **AFL_SETTINGS)
         if mutator:
             environment["AFL_CUSTOM_MUTATOR_LIBRARY"] = mutator
         command = ["afl-fuzz"] + (["-x", dictionary] if dictionary else [])
-        command += ["-i", seeds, "-o", output, "-s", str(seed), "-V", str(seconds), "-t",
-                   str(1000 * INPUT_TIMEOUT), "-G", str(INPUT_MAX), "--", binary]
-        _, text, used = run_counted(command, environment, 2 * seconds + 120, directory)
-        crashes = [file for folder in ("crashes", "hangs") for file in glob.glob(output + "/default/%s/id:*" % folder)]
-        # Where a seed crashes already, AFL++ does not begin at all.
-        if not crashes and not os.path.exists(output + "/default/fuzzer_stats"):
-            crashes = [file for file in glob.glob(seeds + "/*")
-                       if subprocess.call([binary, file], env=environment, stdout=subprocess.DEVNULL,
-                                          stderr=subprocess.DEVNULL) != 0]
-        executions = None
+        command += ["-i", seeds, "-o", output, "-s", str(seed), "-t", str(1000 * INPUT_TIMEOUT), "-G", str(INPUT_MAX),
+                    "--", binary]
+
+        def has_found():
+            return bool(glob.glob(output + "/default/crashes/id:*") or glob.glob(output + "/default/hangs/id:*"))
+
+        run = counted_run.run(command, environment, directory, WALL_FACTOR * seconds + WALL_MORE, seconds, signal.SIGINT,
+                              has_found)
+        detected, executions = has_found(), None
         if os.path.exists(output + "/default/fuzzer_stats"):
             with open(output + "/default/fuzzer_stats", encoding="utf-8") as stats:
                 found = re.search(r"execs_done\s*:\s*(\d+)", stats.read())
                 executions = int(found.group(1)) if found else None
-        return Result(bool(crashes), used, executions, *counts_in(text), text)
+        elif not detected and run.ended in ("itself", "wall"):
+            executions = find_failing_seed(binary, environment, seeds)
+            detected = executions is not None
+            if not detected:
+                raise Failure("%s ended with status %s:\n%s" % (" ".join(command), run.status, run.output[-2000:]))
+        return Result(detected, run.cpu_seconds, executions, *counts.read(), run.output, run.ended)
