@@ -12,11 +12,19 @@
 
 #define CONTENTS_RIGHT SIZE_MAX
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 void contents_fill(char *block, size_t bytes, uint64_t key);
 // The first of the first kept bytes that contents_fill(block, bytes, key) wrote and that is not as it was; CONTENTS_RIGHT if
 // there is none.
 size_t contents_first_wrong(const char *block, size_t bytes, size_t kept, uint64_t key);
 // The first byte that is not zero, of those that are looked at; CONTENTS_RIGHT if there is none.
 size_t contents_first_not_zero(const char *block, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif  // FUZZ_MODEL_CONTENTS_H_
