@@ -59,7 +59,7 @@ TEST(OracleTest, AllAreOnUnlessToldOtherwise) {
 TEST(OracleTest, SomeAlone) {
   ExpectOn("content", "content,");
   ExpectOn("zero,error", "zero,error,");
-  ExpectOn("own_memory,overlap,", "overlap,own_memory,");
+  ExpectOn("unchanged,overlap,", "overlap,unchanged,");
   for (const std::string &name : kNames) ExpectOn(name.c_str(), name + ",");
 }
 
@@ -79,7 +79,7 @@ TEST(OracleTest, ThereIsNoSuchOracle) {
   for (const char *oracles : {"nonsense", "content,nonsense", "-nonsense", "conten", "contents", "-", "Zero"}) {
     SCOPED_TRACE(oracles);
     EXPECT_EXIT(Print(oracles), ::testing::ExitedWithCode(2),
-                "there is no oracle \".*\"; there are: overlap .*own_memory");
+                "there is no oracle \".*\"; there are: overlap .*unchanged");
   }
   EXPECT_EXIT(Print("zero,nonsense"), ::testing::ExitedWithCode(2), "\"nonsense\"");
   EXPECT_EXIT(Print("-nonsense"), ::testing::ExitedWithCode(2), "\"nonsense\"");

@@ -20,7 +20,7 @@ TARGETS = ["differential", "misuse", "threads", "faults", "large", "options", "s
 # Those of fuzz/model/oracle.h; and a crash or a hang.
 ORACLES = ["overlap", "alignment", "header", "usable", "content", "zero", "error", "statistics", "conservation", "drain",
            "memory_calls", "returned_memory", "locks", "differential", "trace", "check_heap", "misuse", "unchanged",
-           "own_memory", "crash"]
+           "crash"]
 
 Bug = collections.namedtuple("Bug", "number name file levels targets oracles precedent description")
 
