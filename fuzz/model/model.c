@@ -88,18 +88,20 @@ static void put(struct model *model, unsigned slot, struct model_block *block) {
   slot_add(&model->live, slot);
   model->live_blocks++;
   model->live_bytes += block->size;
+  model->live_reach += block->size + block->reserve;
   forget_freed(model, block->user);
 }
 
 static void take(struct model *model, unsigned slot) {
   model->live_blocks--;
   model->live_bytes -= model->slots[slot].size;
+  model->live_reach -= model->slots[slot].size + model->slots[slot].reserve;
   model->slots[slot].user = NULL;
   slot_remove(&model->live, slot);
 }
 
 void model_enter(struct model *model, unsigned slot, void *user, size_t size, size_t alignment, bool zeroed) {
-  struct model_block block = {.user = user, .size = size, .alignment = alignment};
+  struct model_block block = {.user = user, .size = size, .alignment = alignment, .reserve = alignment};
   place_block(model, &block);
   if (zeroed) {
     size_t wrong = contents_first_not_zero(block.user, block.usable);
@@ -114,7 +116,7 @@ void model_enter(struct model *model, unsigned slot, void *user, size_t size, si
 }
 
 void model_resize(struct model *model, unsigned slot, void *new_user, size_t size) {
-  struct model_block old = model->slots[slot], block = {.user = new_user, .size = size};
+  struct model_block old = model->slots[slot], block = {.user = new_user, .size = size, .reserve = old.reserve};
   take(model, slot);
   size_t kept = old.usable < size ? old.usable : size;
   size_t wrong = contents_first_wrong(block.user, old.usable, kept, old.key);
@@ -162,7 +164,7 @@ bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment
   // Between superslabs that are somebody else's there is less.
   size_t occupied = model->heap->memory->occupied, superslab = model->heap->superslab_bytes;
   if (occupied != 0 && bytes / superslab + alignment / superslab + 2 > occupied) return true;
-  return bytes > much || model->live_bytes + bytes > much || alignment > much / (model->live_blocks + 4);
+  return bytes > much || model->live_reach + bytes > much || alignment > much / (model->live_blocks + 4);
 }
 
 void model_no_block(const struct model *model, size_t bytes, size_t alignment, int error, size_t refused) {

@@ -44,6 +44,7 @@ struct model_block {
   size_t size;
   size_t usable;     // bytes that are written to
   size_t alignment;  // as asked for; 0 where none was
+  size_t reserve;    // the greatest alignment that it ever had: so much may be of no use beside it
   uint64_t key;      // of the contents
   bool moving;       // a call is at work that may give it another place; where it was may be anybody's already
   struct heap_place place;
@@ -55,6 +56,7 @@ struct model {
   struct model_block slots[MODEL_SLOTS];
   size_t live_blocks;
   size_t live_bytes;  // as asked for
+  size_t live_reach;  // the same with what alignments may keep others from
   uint64_t next_key;
   struct slot_set has_freed;
   const void *freed[MODEL_SLOTS];  // what was last freed from a slot, and not handed out since
