@@ -80,8 +80,9 @@ HAK_END_DECLARATIONS
     track_memcheck = VALGRIND_MAKE_MEM_DEFINED(&probe, sizeof probe) != 0; \
   } while (0)
 #define HAK_TRACK_ALLOCATED(address, bytes) HAK_TRACK_IF_TRACKED(VALGRIND_MALLOCLIKE_BLOCK((address), (bytes), 0, 0))
+// A resize from nothing to nothing would be an invalid free.
 #define HAK_TRACK_RESIZED(address, old_bytes, bytes) \
-  HAK_TRACK_IF_TRACKED(VALGRIND_RESIZEINPLACE_BLOCK((address), (old_bytes), (bytes), 0))
+  HAK_TRACK_IF_TRACKED(if ((old_bytes) != (bytes)) VALGRIND_RESIZEINPLACE_BLOCK((address), (old_bytes), (bytes), 0))
 #define HAK_TRACK_ZEROED(address, bytes) HAK_TRACK_IF_TRACKED((void)VALGRIND_MAKE_MEM_DEFINED((address), (bytes)))
 #define HAK_TRACK_BLOCK_FREED(address, bytes) HAK_TRACK_IF_TRACKED(VALGRIND_FREELIKE_BLOCK((address), 0))
 #define HAK_TRACK_FREED(address, bytes) HAK_TRACK_IF_TRACKED((void)VALGRIND_MAKE_MEM_NOACCESS((address), (bytes)))

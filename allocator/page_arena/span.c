@@ -143,10 +143,10 @@ static size_t find_free(size_t count, size_t alignment) {
   return none;
 }
 
-// What somebody else has mapped in the window is passed over: taken, but not mapped by us. Where one try after the other
-// meets something, it is large: each passes over twice as much as the one before, so that the whole window takes no more
-// than this many.
-#define OCCUPIED_TRIES 20
+// What somebody else has mapped in the window is passed over: taken, but not mapped by us. As long as one place after the
+// other is occupied, each time twice as much: a large mapping takes few calls. What that passes over too much of is found
+// again by a second look, which passes over nothing else and ends after this many calls.
+#define EXACT_TRIES 4096
 
 static void pass_over(size_t number, size_t count) {
   size_t end = number + count < registry.superslab_count ? number + count : registry.superslab_count;
@@ -166,18 +166,33 @@ static void forget_passed_over(void) {
   passed_over = false;
 }
 
-struct superslab *span_take(size_t count, size_t alignment) {
-  for (unsigned try = 0; try < OCCUPIED_TRIES; try++) {
+// Takes the first place that is nobody's. No more than tries calls may find somebody; *full says that no place is left.
+static struct superslab *take_first(size_t count, size_t alignment, bool doubles, size_t tries, bool *full) {
+  size_t passed_end = SIZE_MAX, length = 1;
+  for (size_t try = 0; try < tries; try++) {
     size_t number = find_free(count, alignment);
-    if (number == registry.superslab_count) break;
+    *full = number == registry.superslab_count;
+    if (*full) return NULL;
     size_t occupied;
     enum os_map_result result = claim(number, count, &occupied);
     if (result == OS_MAPPED) return registry.superslabs[number];
     if (result == OS_NO_MEMORY) return NULL;
-    pass_over(occupied, (size_t)1 << try);
+    length = doubles && occupied == passed_end ? 2 * length : 1;
+    pass_over(occupied, length);
+    passed_end = occupied + length;
   }
-  forget_passed_over();
   return NULL;
+}
+
+struct superslab *span_take(size_t count, size_t alignment) {
+  bool full;
+  struct superslab *span = take_first(count, alignment, true, SIZE_MAX, &full);
+  if (span != NULL || !full || !passed_over) return span;
+  forget_passed_over();
+  span = take_first(count, alignment, false, EXACT_TRIES, &full);
+  // For whoever asks later: what is in the way now may have gone then.
+  if (span == NULL) forget_passed_over();
+  return span;
 }
 
 bool span_extend(struct superslab *first, size_t old_count, size_t count) {

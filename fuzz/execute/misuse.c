@@ -72,25 +72,35 @@ struct bad_pointer {
 };
 
 static struct bad_pointer freed_pointer(const struct model *model, unsigned slot) {
-  // Its slab may be gone, or be in use for something else.
-  return (struct bad_pointer){.user = (char *)model->freed[slot],
-                              .kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_INVALID_POINTER,
-                                             HAK_MISUSE_INTERIOR_POINTER, HAK_MISUSE_USE_AFTER_FREE)};
+  struct bad_pointer bad = {.user = (char *)model->freed[slot]};
+  struct heap_place place;
+  if (bad.user == NULL) return bad;
+  if (model->heap->locate(bad.user, &place) && place.size_class != 0) {
+    // A block of the run that is there now, which may not have been handed out since that run began.
+    bad.kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_USE_AFTER_FREE, HAK_MISUSE_INVALID_POINTER);
+  } else {
+    bad.kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_USE_AFTER_FREE, HAK_MISUSE_INVALID_POINTER,
+                      HAK_MISUSE_INTERIOR_POINTER);
+  }
+  return bad;
+}
+
+// The direct variant knows only that no block begins there.
+static uint32_t interior_kinds(const struct model *model) {
+  return model->heap->checks_level == 2 ? KINDS(HAK_MISUSE_INTERIOR_POINTER) : KINDS(HAK_MISUSE_INVALID_POINTER);
 }
 
 static struct bad_pointer misaligned_pointer(const struct model *model, unsigned slot, int delta) {
   const struct model_block *block = &model->slots[slot];
   if (block->user == NULL) return (struct bad_pointer){0};
-  return (struct bad_pointer){.user = block->user + 1 + (unsigned)delta % 15,
-                              .kinds = KINDS(HAK_MISUSE_INTERIOR_POINTER, HAK_MISUSE_INVALID_POINTER)};
+  return (struct bad_pointer){.user = block->user + 1 + (unsigned)delta % 15, .kinds = interior_kinds(model)};
 }
 
 static struct bad_pointer interior_pointer(const struct model *model, unsigned slot, int delta, bool forged) {
   const struct model_block *block = &model->slots[slot];
   if (block->user == NULL || block->usable <= 16) return (struct bad_pointer){0};
   size_t steps = (block->usable - 1) / 16;
-  struct bad_pointer bad = {.user = block->user + 16 * (1 + (unsigned)delta % steps),
-                            .kinds = KINDS(HAK_MISUSE_INTERIOR_POINTER, HAK_MISUSE_INVALID_POINTER)};
+  struct bad_pointer bad = {.user = block->user + 16 * (1 + (unsigned)delta % steps), .kinds = interior_kinds(model)};
   if (forged) {
     bad.byte = (uint8_t *)bad.user - 1;
     bad.value = block->place.size_class != 0 ? *model->heap->header(block->user) : 0x81;

@@ -201,7 +201,7 @@ enum os_map_result os_memory_map_at(void *address, size_t bytes) {
       if (fake.occupied_end <= i) fake.occupied_end = i + 1;
     }
     if (fake.superslabs[i] == FAKE_OCCUPIED) {
-      fake_refuse();
+      errno = EEXIST;
       return OS_OCCUPIED;
     }
   }

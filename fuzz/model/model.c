@@ -13,6 +13,8 @@
 #define LEAST_ALIGNMENT 16
 #define HEADER_LIVE 0x80u
 #define EDGE ((size_t)4096)
+// What the Box puts around a large block, at most.
+#define GUARD ((size_t)64)
 
 void model_begin(struct model *model, const struct heap *heap) {
   memset(model, 0, sizeof *model);
@@ -102,6 +104,10 @@ static void take(struct model *model, unsigned slot) {
 
 void model_enter(struct model *model, unsigned slot, void *user, size_t size, size_t alignment, bool zeroed) {
   struct model_block block = {.user = user, .size = size, .alignment = alignment, .reserve = alignment};
+  // It has superslabs of its own.
+  if (alignment > model->heap->slab_bytes && alignment < model->heap->superslab_bytes) {
+    block.reserve = model->heap->superslab_bytes;
+  }
   place_block(model, &block);
   if (zeroed) {
     size_t wrong = contents_first_not_zero(block.user, block.usable);
@@ -161,9 +167,13 @@ void model_leave(struct model *model, unsigned slot) {
 
 bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment) {
   size_t much = model->heap->window_bytes / 4;
-  // Between superslabs that are somebody else's there is less.
+  // Between superslabs that are somebody else's there is less, and nothing that is longer.
   size_t occupied = model->heap->memory->occupied, superslab = model->heap->superslab_bytes;
-  if (occupied != 0 && bytes / superslab + alignment / superslab + 2 > occupied) return true;
+  if (occupied != 0) {
+    size_t superslabs = bytes / superslab + (bytes % superslab + 2 * GUARD > superslab ? 2 : 1);
+    if (superslabs + alignment / superslab + 1 > occupied) return true;
+    much /= 2;
+  }
   return bytes > much || model->live_reach + bytes > much || alignment > much / (model->live_blocks + 4);
 }
 

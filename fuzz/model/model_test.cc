@@ -232,7 +232,12 @@ TEST(ModelTest, WhenTheWindowMayBeFull) {
   // Every third superslab is somebody else's.
   trial.fake.memory()->occupied = 3;
   EXPECT_FALSE(model_may_run_out(&trial.all, 1, 0));
-  EXPECT_FALSE(model_may_run_out(&trial.all, superslab - 5000, 0));
+  // Between them are two, and the Box's guards belong to a block; and half as much is much.
+  EXPECT_FALSE(model_may_run_out(&trial.all, quarter / 2 - 5000, 0));
+  EXPECT_TRUE(model_may_run_out(&trial.all, quarter / 2 - 4999, 0));
+  trial.fake.memory()->occupied = 2;
+  EXPECT_FALSE(model_may_run_out(&trial.all, 1, 0));
+  EXPECT_TRUE(model_may_run_out(&trial.all, superslab - 127, 0));
   trial.fake.memory()->occupied = 1;
   EXPECT_TRUE(model_may_run_out(&trial.all, 1, 0));
 }

@@ -7,7 +7,9 @@
 // --executed unrolls the repetitions; --c prints a C program. FILE may be -.
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fuzz/op/op_print.h"
 
@@ -23,7 +25,9 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s [--executed | --c] FILE\n", argv[0]);
     return 2;
   }
-  const char *name = argv[argc - 1];
+  const char *name = argv[argc - 1], *directory = getenv("BUILD_WORKING_DIRECTORY");
+  // `bazel run` starts it elsewhere.
+  if (directory != NULL && chdir(directory) != 0) perror(directory);
   FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
   if (file == NULL) {
     perror(name);

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import types
 import unittest
 
@@ -276,6 +277,10 @@ class CountedRuns(unittest.TestCase):
         finally:
             counted_run.GRACE_SECONDS = grace
         self.assertEqual((run.status, run.ended), (None, "budget"))
+        # What is killed takes a moment to go.
+        until = time.monotonic() + 30
+        while is_running(int(run.output)) and time.monotonic() < until:
+            time.sleep(0.05)
         self.assertFalse(is_running(int(run.output)))
 
     def test_question(self):

@@ -44,6 +44,22 @@ def read_missed(path):
     return missed
 
 
+def is_detected(result):
+    """A failure of a program that passed the bug's place. What the system or this test ended is none."""
+    return result.detected and result.ended == "itself" and (result.reached or 0) > 0
+
+
+def check_without_bug(target):
+    """What is wrong with a target when no bug is on; nothing may be detected then."""
+    if not target.files:
+        return "%s has no corpus" % target.name
+    if trial.replay_corpus(target.binary, "", target.files).detected:
+        return "%s fails on its corpus with no bug at all" % target.name
+    if trial.run_libfuzzer(target.binary, "", target.corpus, SEED, seconds=10, runs=500).detected:
+        return "%s fails after its corpus with no bug at all" % target.name
+    return None
+
+
 def detect(bug, targets):
     """How a bug was detected, in words, or None; and how often its place was passed."""
     reached = 0
@@ -51,12 +67,12 @@ def detect(bug, targets):
     for target in mine:
         result = trial.replay_corpus(target.binary, bug.number, target.files)
         reached += result.reached or 0
-        if result.detected:
+        if is_detected(result):
             return "corpus of %s" % target.name, reached
     for target in mine:
         result = trial.run_libfuzzer(target.binary, bug.number, target.corpus, SEED, seconds=SECONDS, runs=RUNS)
         reached += result.reached or 0
-        if result.detected:
+        if is_detected(result):
             return "%s, %s executions" % (target.name, result.executions), reached
     return None, reached
 
@@ -79,11 +95,12 @@ def main():
     if 10 * len(missed) > len(all_bugs):
         print("FAILED: %d of %d bugs are listed as missed: more than a tenth" % (len(missed), len(all_bugs)))
         failures += 1
-    # Without any bug there is nothing to detect.
-    for target in targets:
-        if trial.replay_corpus(target.binary, "", target.files).detected:
-            print("FAILED: %s fails on its corpus with no bug at all" % target.name)
-            failures += 1
+    if not bugs:
+        print("FAILED: there are no such bugs")
+        failures += 1
+    for wrong in filter(None, map(check_without_bug, targets)):
+        print("FAILED: " + wrong)
+        failures += 1
     for bug in bugs:
         how, reached = detect(bug, targets)
         if how and bug.number in missed:

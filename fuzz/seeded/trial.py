@@ -81,14 +81,15 @@ def environment_for(bug, oracles, bytes_only, counts=None):
 
 def is_failure(run, command):
     """Whether libFuzzer, or a target that it runs once, failed."""
-    if run.status in (0, None):
+    # What took too long, or was killed by somebody, found nothing.
+    if run.status in (0, None, -signal.SIGKILL, -signal.SIGTERM) or run.ended == "wall":
         return False
     if run.status < 0 or run.status in FAILURE_STATUS:
         return run.ended != "stopped"
     raise Failure("%s ended with status %s:\n%s" % (" ".join(command), run.status, run.output[-2000:]))
 
 
-def replay_corpus(binary, bug, files, oracles=None, limit=60, input_timeout=INPUT_TIMEOUT):
+def replay_corpus(binary, bug, files, oracles=None, limit=300, input_timeout=INPUT_TIMEOUT):
     """Runs every file once, all in one process."""
     if not files:
         return Result(False, 0.0, 0, None, None, "", "itself")

@@ -106,6 +106,7 @@ static void run(const struct heap *heap, const char *text, const uint8_t *progra
   oracle_note_operation(0, heap->name, "options");
   execute_begin(&execution, heap, NULL, program, size);
   check_options(heap, text);
+  execute_limit_memory(heap, &execution.setup);
   // Reports at exit are of the last input, and no use.
   execute_program(&execution, program, size);
   execute_end(&execution);

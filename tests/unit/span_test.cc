@@ -385,6 +385,31 @@ FRESH_TEST(SpanTest, MuchForeignMemoryCostsFewCalls) {
   EXPECT_EQ(3u, NumberOf(span_take(1, kSuperslab)));
 }
 
+// Small mappings of somebody's, far apart and ever farther: each costs one superslab, and none of those between is lost.
+FRESH_TEST(SpanTest, ScatteredForeignMemoryCostsNoMoreThanItIs) {
+  ASSERT_TRUE(registry_initialize());
+  for (size_t number = 1; number < registry.superslab_count; number *= 2) MapForeignPage(number);
+  std::set<size_t> found;
+  for (size_t i = 0; i < 3000; ++i) {
+    struct superslab *const span = span_take(1, kSuperslab);
+    ASSERT_NE(nullptr, span) << "after " << i;
+    EXPECT_TRUE(found.insert(NumberOf(span)).second);
+    EXPECT_LT(NumberOf(span), 3000u + 13);
+  }
+}
+
+// What a large mapping of somebody's made too much of is found again once nothing else is left.
+FRESH_TEST(SpanTest, WhatWasPassedOverTooFarIsFoundAgain) {
+  ASSERT_TRUE(registry_initialize());
+  void *const address = reinterpret_cast<void *>(AddressOf(1));
+  const size_t superslabs = registry.superslab_count - 3;
+  ASSERT_EQ(address, mmap(address, superslabs * kSuperslab, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0));
+  EXPECT_EQ(0u, NumberOf(span_take(1, kSuperslab)));
+  ASSERT_EQ(0, munmap(reinterpret_cast<void *>(AddressOf(2000)), (superslabs - 1999) * kSuperslab));
+  for (size_t i = 0; i < 100; ++i) EXPECT_NE(nullptr, span_take(1, kSuperslab)) << i;
+}
+
 // A system that maps nowhere where it is asked to: there is an answer, and soon.
 FRESH_TEST(SpanTest, EverythingIsOccupied) {
   ASSERT_TRUE(registry_initialize());
