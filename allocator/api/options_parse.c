@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "allocator/base/options.h"
+#include "allocator/base/seeded_bug.h"
 #include "allocator/os/text.h"
 #include "hakmem/hakmem.h"
 
@@ -23,7 +24,6 @@ struct option {
 static const struct option option_table[] = {
 #define HAK_OPTION(name, initial, least, greatest, meaning) {#name, meaning, &options.name, initial, least, greatest},
 #include "allocator/base/options.def"
-#include "allocator/base/seeded_bug.h"
 #undef HAK_OPTION
 };
 
