@@ -103,7 +103,7 @@ class FixtureTest(unittest.TestCase):
             f"{line_of('if (number > 5)')}: column 7 never true: if (number > 5) {{",
             f"{line_of('return 2;')}: line: return 2;",
             f"{line_of('return 2;') + 1}: line: }}",
-            f"{line_of('static int never')}: line: static int never(int number) {{ return number + 1; }}",
+            f"{line_of('static int never')}: line: static int never(int number) {{ return number > 7 ? 1 : 2; }}",
             f"{line_of('if (of_level(0) > 9)')}: column 7 never true: if (of_level(0) > 9) return;",
         ]
         lines = fixture_lines()
@@ -114,10 +114,10 @@ class FixtureTest(unittest.TestCase):
         text = coverage_report.summary(self.groups)
         row = [line.split() for line in text.splitlines() if line.startswith(FILE)]
         self.assertEqual(1, len(row), text)
-        # Of 5 functions one is never called, and one at level 1 only. Of 8 ways, two at each level and four at both, two are
-        # never gone; level 0 goes both of its own.
+        # Of 5 functions one is never called, and one at level 1 only. Of 10 ways level 0 has two of its own and goes both,
+        # level 1 has four and goes three; of the four of both, two are in the function that is never called.
         self.assertEqual(["5", "60.0", "80.0", "80.0"], row[0][-4:])
-        self.assertEqual(["8", "37.5", "50.0", "75.0"], row[0][-8:-4])
+        self.assertEqual(["10", "30.0", "40.0", "60.0"], row[0][-8:-4])
 
 
 class SumsTest(unittest.TestCase):
