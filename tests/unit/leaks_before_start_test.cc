@@ -7,6 +7,7 @@
 #include <string>
 
 #include "allocator/api/check_heap.h"
+#include "allocator/api/process_lifecycle.h"
 #include "allocator/base/config.h"
 #include "allocator/os/os_memory_fake.h"
 #include "hakmem/hakmem.h"
@@ -14,9 +15,12 @@
 
 namespace {
 
+// Before the allocator's own constructor.
+__attribute__((constructor(101))) void RefuseFromTheStart() { os_fake_fail(OS_FAKE_MAP, 0, SIZE_MAX); }
+
 FRESH_TEST(LeaksBeforeStartTest, AHeapThatCouldNotBeSetUpHasNone) {
-  os_fake_fail(OS_FAKE_MAP, 0, SIZE_MAX);
   ASSERT_EQ(nullptr, hak_malloc(100));
+  ASSERT_FALSE(process_initialized);
   ::testing::internal::CaptureStderr();
   check_heap_print_leaks();
   EXPECT_EQ("", ::testing::internal::GetCapturedStderr());
