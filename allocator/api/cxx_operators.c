@@ -120,8 +120,8 @@ HAK_INLINE void delete_array_inline(void *pointer, size_t size, size_t alignment
 
 HAK_PUBLIC void _ZdlPv(void *pointer) { delete_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN); }
 HAK_PUBLIC void _ZdaPv(void *pointer) { delete_array_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN); }
-HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { delete_inline(pointer, size, BOX_UNKNOWN); }
-HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { delete_array_inline(pointer, size, BOX_UNKNOWN); }
+HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { delete_inline(pointer, BOX_GIVEN(size), BOX_UNKNOWN); }
+HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { delete_array_inline(pointer, BOX_GIVEN(size), BOX_UNKNOWN); }
 HAK_PUBLIC void _ZdlPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
   (void)nothrow;
   delete_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN);
@@ -137,10 +137,10 @@ HAK_PUBLIC void _ZdaPvSt11align_val_t(void *pointer, size_t alignment) {
   delete_array_inline(pointer, BOX_UNKNOWN, alignment);
 }
 HAK_PUBLIC void _ZdlPvmSt11align_val_t(void *pointer, size_t size, size_t alignment) {
-  delete_inline(pointer, size, alignment);
+  delete_inline(pointer, BOX_GIVEN(size), alignment);
 }
 HAK_PUBLIC void _ZdaPvmSt11align_val_t(void *pointer, size_t size, size_t alignment) {
-  delete_array_inline(pointer, size, alignment);
+  delete_array_inline(pointer, BOX_GIVEN(size), alignment);
 }
 HAK_PUBLIC void _ZdlPvSt11align_val_tRKSt9nothrow_t(void *pointer, size_t alignment, const void *nothrow) {
   (void)nothrow;

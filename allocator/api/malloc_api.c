@@ -68,12 +68,12 @@ HAK_PUBLIC void *hak_malloc(size_t size) { return malloc_inline(size); }
 HAK_PUBLIC void hak_free(void *pointer) { free_inline(pointer, &box_call_free); }
 
 HAK_PUBLIC void hak_free_sized(void *pointer, size_t size) {
-  struct box_call call = {"free_sized", BOX_MALLOC, true, size, BOX_UNKNOWN};
+  struct box_call call = {"free_sized", BOX_MALLOC, true, BOX_GIVEN(size), BOX_UNKNOWN};
   free_inline(pointer, &call);
 }
 
 HAK_PUBLIC void hak_free_aligned_sized(void *pointer, size_t alignment, size_t size) {
-  struct box_call call = {"free_aligned_sized", BOX_MALLOC, true, size, alignment};
+  struct box_call call = {"free_aligned_sized", BOX_MALLOC, true, BOX_GIVEN(size), BOX_GIVEN(alignment)};
   free_inline(pointer, &call);
 }
 

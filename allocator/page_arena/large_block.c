@@ -275,6 +275,7 @@ void *large_block_resize(void *user, size_t size) {
   // A block of which at least half is used may stay as it is.
   bool stays = !resized && bytes_with_offset(0, size) <= capacity && size >= capacity / 2;
   if (resized || stays) {
+    if (IS_BOX) large_block_record(&place)->alignment_shift = 0;
     if (size < old_size && !HAK_SEED_BUG(48)) drop_contents(&place, old_size, size);
     set_size(&place, old_size, size);
   }
@@ -288,6 +289,7 @@ bool large_block_keep(void *user, size_t size) {
   size_t old_size = large_block_capacity(&place) - (IS_BOX ? large_block_record(&place)->slack : 0);
   size_t least = place.span != NULL && size < HAK_SUPERSLAB_BYTES / 2 ? HAK_SUPERSLAB_BYTES / 2 : size;
   (void)resize_in_place(&place, least);
+  if (IS_BOX) large_block_record(&place)->alignment_shift = 0;
   if (size < old_size) drop_contents(&place, old_size, size);
   set_size(&place, old_size, size);
   return true;

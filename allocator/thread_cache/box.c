@@ -185,6 +185,7 @@ void box_note_family(void *user, enum box_family family) {
 void box_note_resize(const struct box_block *block, size_t size) {
   size_t old_size = block->capacity - block->record->slack;
   block->record->slack = (uint32_t)(block->capacity - size);
+  block->record->alignment_shift = 0;
   if (HAK_BOX_FILLS && size < old_size)
     memset((char *)block->user + size, HAK_FILL, old_size - size - HAK_SEED_BUG(89));
   HAK_TRACK_RESIZED(block->user, old_size, size);

@@ -20,6 +20,8 @@
 enum box_family { BOX_MALLOC, BOX_NEW, BOX_NEW_ARRAY };
 
 #define BOX_UNKNOWN SIZE_MAX
+// A size or alignment that a caller gave, whatever it is: no block has either of these two.
+#define BOX_GIVEN(number) ((number) == BOX_UNKNOWN ? BOX_UNKNOWN - 1 : (number))
 
 // A call that is given a pointer, as the checks see it.
 struct box_call {
