@@ -148,11 +148,12 @@ def generate(geometry):
     for c in classes:
         lines.append("// %5d  %7d  %5d  %6d  %9d  %12d  %5.2f%%" % (
             c.index, c.stride, c.run_slabs, c.blocks, c.alignment, c.first_offset, 100 * c.waste_in(c.run_slabs)))
+    guard = "HAKMEM_" + geometry.header.upper().replace("/", "_").replace(".", "_") + "_"
     widest = max(classes, key=lambda c: c.blocks)
     lines += [
         "",
-        "#ifndef HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_H_",
-        "#define HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_H_",
+        "#ifndef " + guard,
+        "#define " + guard,
         "",
         "// clang-format off",
         "",
@@ -191,7 +192,7 @@ def generate(geometry):
         "",
         "// clang-format on",
         "",
-        "#endif  // HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_H_",
+        "#endif  // " + guard,
         "",
     ]
     return "\n".join(lines)

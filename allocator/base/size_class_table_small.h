@@ -63,8 +63,8 @@
 //    54     6144      2       2       2048          2048  25.00%
 //    55     8192      4       3       8192          8192  25.00%
 
-#ifndef HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_H_
-#define HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_H_
+#ifndef HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_SMALL_H_
+#define HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_SMALL_H_
 
 // clang-format off
 
@@ -212,4 +212,4 @@
 
 // clang-format on
 
-#endif  // HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_H_
+#endif  // HAKMEM_ALLOCATOR_BASE_SIZE_CLASS_TABLE_SMALL_H_

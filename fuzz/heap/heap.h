@@ -40,7 +40,7 @@ struct heap_option {
 };
 
 // A free block that some list or quarantine of the allocator holds.
-typedef void (*heap_visit)(void *context, const void *user, unsigned size_class, bool listed);
+typedef void (*heap_visit)(void *context, const void *user, unsigned size_class);
 
 struct heap {
   const char *name;
@@ -90,13 +90,11 @@ struct heap {
   // False where no block begins at an address.
   bool (*locate)(const void *user, struct heap_place *place);
   uint8_t *(*header)(const void *user);
-  // Every free block that was carved; listed is false for those in quarantine. Stops, and answers what is wrong, if a list
+  // Every free block that was carved, also in quarantine. Stops, and answers what is wrong, if a list
   // is not whole; NULL if all are.
   const char *(*visit_free)(heap_visit visit, void *context);
   // What the layers keep of the same things disagrees about; NULL where it does not.
   const char *(*check_structure)(void);
-  // The blocks of a class that were carved in the run with this number, counted from its beginning. 0 if it is none.
-  uint32_t (*carved)(uint32_t run, unsigned size_class);
   // A number that changes when anything of the allocator's state does: variables, tables and records, but not the memory in
   // which blocks lie.
   uint64_t (*digest)(void);

@@ -165,7 +165,7 @@ class FakeHeap {
 
   const char *VisitFree(heap_visit visit, void *context) {
     for (size_t i = 0; i < small_.size() && !visits_none; ++i) {
-      if (small_[i] == kFree) visit(context, small(i), 1, true);
+      if (small_[i] == kFree) visit(context, small(i), 1);
     }
     visit_more(visit, context);
     return visit_error;

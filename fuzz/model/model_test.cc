@@ -295,15 +295,9 @@ TEST(ModelTest, Statistics) {
 TEST(ModelTest, Conservation) {
   const std::vector<std::function<void(FakeHeap *)>> wrong = {
       // Free twice; free and live; in a list that should be empty; in none.
-      [](FakeHeap *fake) {
-        fake->visit_more = [fake](heap_visit visit, void *to) { visit(to, fake->small(1), 1, true); };
-      },
-      [](FakeHeap *fake) {
-        fake->visit_more = [fake](heap_visit visit, void *to) { visit(to, fake->small(0), 1, true); };
-      },
-      [](FakeHeap *fake) {
-        fake->visit_more = [fake](heap_visit visit, void *to) { visit(to, fake->small(9), 1, false); };
-      },
+      [](FakeHeap *fake) { fake->visit_more = [fake](heap_visit visit, void *to) { visit(to, fake->small(1), 1); }; },
+      [](FakeHeap *fake) { fake->visit_more = [fake](heap_visit visit, void *to) { visit(to, fake->small(0), 1); }; },
+      [](FakeHeap *fake) { fake->visit_more = [fake](heap_visit visit, void *to) { visit(to, fake->small(9), 1); }; },
       [](FakeHeap *fake) { fake->visits_none = true; },
       [](FakeHeap *fake) { fake->visit_error = "a list is not whole"; },
       [](FakeHeap *fake) { fake->structure = "two layers disagree"; },
@@ -331,7 +325,7 @@ TEST(ModelTest, ConservationOfEachBlock) {
                  trial.Free(2);
                  trial.fake.visits_none = true;
                  trial.fake.visit_more = [&](heap_visit visit, void *to) {
-                   for (int i = 0; i < 2; ++i) visit(to, trial.fake.small(1), 1, true);
+                   for (int i = 0; i < 2; ++i) visit(to, trial.fake.small(1), 1);
                  };
                  model_check_conservation(&trial.all);
                }));

@@ -89,9 +89,8 @@ struct counts {
   size_t free[HAK_STATISTICS_CLASSES];
 };
 
-static void see_free(void *context, const void *user, unsigned size_class, bool listed) {
+static void see_free(void *context, const void *user, unsigned size_class) {
   struct counts *counts = context;
-  (void)listed;
   if (seen.count > SEEN_SIZE / 2) return;
   ORACLE_CHECK(conservation, see(user), "a block of class %u is free twice, or free and live", size_class);
   counts->free[size_class]++;
