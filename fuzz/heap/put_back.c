@@ -17,12 +17,22 @@ void heap_zero(void *address, size_t bytes) {
   __asm__ volatile("rep stosb" : "+D"(address), "+c"(bytes) : "a"(0) : "memory");
 }
 
-bool heap_is_zero(const void *address, size_t bytes) {
-  typedef uint64_t vector __attribute__((vector_size(32), aligned(8), may_alias));
-  const vector *next = address, *end = (const vector *)((const char *)address + bytes);
-  for (; next < end; next += 2) {
-    vector both = next[0] | next[1];
-    if ((both[0] | both[1] | both[2] | both[3]) != 0) return false;
+typedef uint64_t vector __attribute__((vector_size(32), aligned(8), may_alias));
+
+// What the emulated page tables are made of: a third of the time of an input without wide registers, a tenth with them.
+static inline __attribute__((always_inline)) bool is_zero(const vector *next, const vector *end) {
+  for (; next < end; next += 8) {
+    vector all = (next[0] | next[1]) | (next[2] | next[3]) | (next[4] | next[5]) | (next[6] | next[7]);
+    if ((all[0] | all[1] | all[2] | all[3]) != 0) return false;
   }
   return true;
+}
+
+__attribute__((target("avx2"))) static bool is_zero_avx2(const vector *next, const vector *end) {
+  return is_zero(next, end);
+}
+
+bool heap_is_zero(const void *address, size_t bytes) {
+  const vector *end = (const vector *)((const char *)address + bytes);
+  return __builtin_cpu_supports("avx2") ? is_zero_avx2(address, end) : is_zero(address, end);
 }

@@ -12,7 +12,7 @@
 void heap_put_back(char *bss_begin, const char *bss_end, char *data_begin, const char *data_end, const char *data);
 
 void heap_zero(void *address, size_t bytes);
-// bytes is a multiple of 64.
+// bytes is a multiple of 256.
 bool heap_is_zero(const void *address, size_t bytes);
 
 #endif  // FUZZ_HEAP_PUT_BACK_H_
