@@ -52,6 +52,7 @@ static struct outcome enter(struct model *model, unsigned slot, void *user, size
   } else {
     outcome.error = errno;
     model_no_block(model, size, alignment, errno, outcome.refused);
+    if (alignment == 0) model_check_retried(model, size);
   }
   return outcome;
 }
@@ -128,14 +129,14 @@ static struct outcome call_realloc(struct model *model, const struct op *op, con
     outcome.error = errno;
     model_no_block(model, arguments->bytes, 0, errno, outcome.refused);
     model_verify(model, op->slot);
+    model_check_retried(model, arguments->bytes);
   }
   return outcome;
 }
 
 static void call_trim(struct model *model, const struct op_arguments *arguments) {
   errno = ERRNO_BEFORE;
-  int given_back = model->heap->trim(arguments->size);
-  ORACLE_CHECK(error, given_back == 0 || given_back == 1, "trim returned %d", given_back);
+  model_trim(model, arguments->size);
   check_errno_kept("trim");
 }
 

@@ -38,6 +38,7 @@ void execute_begin(struct execution *execution, const struct heap *first, const 
     heaps[i]->reset(options);
     execute_limit_memory(heaps[i], &execution->setup);
     model_begin(&execution->models[i], heaps[i]);
+    execution->models[i].alone = true;
   }
 }
 

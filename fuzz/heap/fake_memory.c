@@ -251,6 +251,7 @@ bool os_memory_purge(void *address, size_t bytes) {
     return false;
   }
   fake_empty(address, bytes);
+  fake.state.given_back_bytes += bytes;
   return true;
 }
 
@@ -282,6 +283,7 @@ bool os_memory_release(void *address, size_t bytes) {
     fake.given_back[i] = 1;
   }
   fake.state.held_window_bytes -= bytes;
+  fake.state.given_back_bytes += bytes;
   return true;
 }
 

@@ -39,6 +39,7 @@ struct fake_memory_state {
   size_t calls;    // of all kinds
   size_t refused;  // calls that failed, for whatever reason
   size_t purge_refused;
+  size_t given_back_bytes;  // by purges and releases of the window, in all
   size_t held_window_bytes;
   size_t held_table_bytes;
   const char *error;  // the first call that was wrong: of memory that is not held, or not whole pages. NULL: none

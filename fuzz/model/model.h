@@ -62,6 +62,7 @@ struct model {
   const void *freed[MODEL_SLOTS];  // what was last freed from a slot, and not handed out since
   struct heap_place freed_place[MODEL_SLOTS];
   size_t purged_bytes;
+  bool alone;    // no other thread comes between the calls that are told of
   bool damaged;  // free memory was written to on purpose, and it was not reported yet
   // How often the heap was looked at as a whole: programs may repeat it more often than it can find anything.
   unsigned whole_looks;
@@ -84,6 +85,11 @@ void model_leave(struct model *model, unsigned slot);
 bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment);
 // A call gave NULL, or an error, with errno: bytes were wanted, and refused of the memory calls it made were refused.
 void model_no_block(const struct model *model, size_t bytes, size_t alignment, int error, size_t refused);
+
+// After that, where nothing but the limit of memory stood in the way: room that a trim makes the call should have made.
+void model_check_retried(const struct model *model, size_t bytes);
+// Trims as a program does, and looks at what became of it.
+void model_trim(struct model *model, size_t keep);
 
 // Between calls.
 void model_check_statistics(struct model *model);

@@ -57,9 +57,50 @@ void model_check_statistics(struct model *model) {
                all.committed_bytes, all.mapped_bytes);
   ORACLE_CHECK(statistics, all.large_live_bytes <= all.large_bytes, "%zu large bytes are live, of %zu",
                all.large_live_bytes, all.large_bytes);
+  ORACLE_CHECK(statistics, all.metadata_bytes <= model->heap->memory->held_table_bytes,
+               "%zu bytes of metadata, of %zu in tables", all.metadata_bytes, model->heap->memory->held_table_bytes);
+  ORACLE_CHECK(statistics, all.purged_bytes <= model->heap->memory->given_back_bytes,
+               "%zu bytes were purged, and %zu given back", all.purged_bytes, model->heap->memory->given_back_bytes);
   ORACLE_CHECK(statistics, all.purged_bytes >= model->purged_bytes, "purged_bytes fell from %zu to %zu",
                model->purged_bytes, all.purged_bytes);
   model->purged_bytes = all.purged_bytes;
+}
+
+void model_trim(struct model *model, size_t keep) {
+  const struct heap *heap = model->heap;
+  const struct fake_memory_state *memory = heap->memory;
+  struct hak_statistics before, after;
+  if (!oracle_is_on(ORACLE_returned_memory) || !model->alone) {
+    heap->trim(keep);
+    return;
+  }
+  // get_statistics keeps errno, too.
+  heap->get_statistics(&before, sizeof before);
+  size_t refused = memory->refused, given_back = memory->given_back_bytes;
+  int answer = heap->trim(keep);
+  heap->get_statistics(&after, sizeof after);
+  size_t purged = after.purged_bytes - before.purged_bytes;
+  bool limited = memory->limit != SIZE_MAX, has_quarantine = heap->checks_level == 2;
+  ORACLE_CHECK(returned_memory, answer == (purged != 0), "trim returned %d and gave back %zu bytes", answer, purged);
+  // What leaves the quarantine goes at once, whatever is to be kept, and single pages of it are not counted; where address
+  // space is limited, clean parts of a superslab go with it.
+  size_t more = memory->given_back_bytes - given_back - purged;
+  ORACLE_CHECK(returned_memory, more == 0 || ((has_quarantine || limited) && more <= SIZE_MAX / 2),
+               "a trim counts %zu bytes as purged, and gave back %zu", purged, purged + more);
+  if (memory->refused != refused || limited) return;
+  ORACLE_CHECK(returned_memory, after.dirty_bytes <= keep, "trim(%zu) left %zu dirty bytes", keep, after.dirty_bytes);
+  ORACLE_CHECK(returned_memory, purged == 0 || purged > keep || has_quarantine, "trim(%zu) gave back %zu bytes", keep,
+               purged);
+}
+
+void model_check_retried(const struct model *model, size_t bytes) {
+  const struct heap *heap = model->heap;
+  struct fake_memory_state *memory = heap->memory;
+  if (!oracle_is_on(ORACLE_error) || !model->alone || bytes > memory->limit) return;
+  if (memory->fail_kinds != 0 || memory->purge_mode != FAKE_PURGE_WORKS || memory->limit == SIZE_MAX) return;
+  if (heap->trim(0) == 0) return;
+  void *user = heap->malloc(bytes);
+  ORACLE_CHECK(error, user == NULL, "NULL for %zu bytes, for which a trim makes room", bytes);
 }
 
 // ---- Every block is somewhere, once ---------------------------------------------------------------------------------

@@ -23,7 +23,7 @@
   ORACLE(conservation, "live, cached and free blocks are those that were carved, each once")         \
   ORACLE(drain, "once everything is freed and trimmed, every block is back and no memory is in use") \
   ORACLE(memory_calls, "the system is never told to give back what is not held")                     \
-  ORACLE(returned_memory, "what was trimmed is not resident, and what is held is what is said")      \
+  ORACLE(returned_memory, "a trim gives back what it says, and what it gave back is not resident")   \
   ORACLE(locks, "no lock is held after a call, and no threads wait for each other")                  \
   ORACLE(fork, "a child has every block and the whole heap, but for what others had in hand")        \
   ORACLE(differential, "both variants answer alike")                                                 \

@@ -284,6 +284,20 @@ TEST_F(StatisticsTest, TrimSaysWhetherItGaveAnythingBack) {
   ExpectTrimLeavesNothing();
 }
 
+// A long span is given back when it is freed: at once, or with the Box when it leaves the quarantine, which a trim empties.
+TEST_F(StatisticsTest, TrimCountsWhatLeavesTheQuarantine) {
+  constexpr size_t kSize = 3 * kMiB;
+  hak_trim(0);
+  char *const block = static_cast<char *>(hak_malloc(kSize));
+  ASSERT_NE(nullptr, block);
+  memset(block, 1, kSize);
+  hak_free(block);
+  const size_t purged = Statistics().purged_bytes;
+  const int answer = hak_trim(0);
+  EXPECT_EQ(Statistics().purged_bytes != purged, answer != 0);
+  EXPECT_EQ(0, hak_trim(0));
+}
+
 TEST_F(StatisticsTest, TrimKeepsNoMoreThanItMay) {
   for (size_t keep : {size_t{0}, size_t{1}, kMiB, 5 * kMiB}) {
     std::vector<void *> blocks(10000);
