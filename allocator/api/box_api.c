@@ -19,7 +19,7 @@ HAK_INLINE struct quarantine *quarantine_of(unsigned size_class) {
   return HAK_LIKELY(record != NULL) ? &record->quarantines[size_class] : thread_cache_quarantine(size_class);
 }
 
-// The oldest block in quarantine, where there are enough; otherwise the first one of the list.
+// The oldest block in quarantine, where there are enough; otherwise the first one of the list. It is looked at when it is out.
 void *box_allocate(unsigned size_class, size_t size) {
   struct thread_cache *cache = thread_cache_get();
   struct block *block;
@@ -29,15 +29,15 @@ void *box_allocate(unsigned size_class, size_t size) {
   if (HAK_LIKELY(quarantine->count > quarantine->least)) {
     block = quarantine->first;
     record = block_record_of(block);
-    box_check_quarantined(size_class, block);
     quarantine_remove(quarantine, record);
+    box_check_quarantined(size_class, block);
   } else {
     block = cache->heads[size_class];
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     record = block_record_of(block);
-    box_check_listed(size_class, block, record);
     cache->heads[size_class] = record->link;
     cache->rooms[size_class]++;
+    box_check_listed(size_class, block, record);
   }
   box_note_allocation(size_class, block, record, size, 0);
   return user_of_block(block);

@@ -162,15 +162,16 @@ HAK_COLD void thread_cache_push_retired(unsigned size_class, struct block *block
   if (!HAK_SEED_BUG(72)) os_error_set(error);
 }
 
-static void report_quarantined(unsigned size_class, const struct block_record *record, void *user, size_t usable,
-                               uintptr_t wrong) {
+static void report_large(const struct large_place *place, uintptr_t wrong) {
+  struct block_record *record = large_block_record(place);
   struct hak_misuse misuse = {.kind = HAK_MISUSE_WRITE_AFTER_FREE,
                               .function = "free",
                               .pointer = (const void *)wrong,
-                              .block = user,
-                              .size_class = size_class,
-                              .usable_size = usable};
+                              .block = (const void *)large_block_address(place),
+                              .usable_size = large_block_capacity(place)};
   block_record_describe(record, &misuse);
+  // hak_check_heap need not say it once more.
+  record->filled = 0;
   misuse_report(&misuse);
 }
 
@@ -180,10 +181,9 @@ static void release_large(struct thread_record *record) {
   void *user = user_of_block(quarantine->first);
   if (!large_block_find((uintptr_t)user, &place)) return;
   quarantine_remove(quarantine, large_block_record(&place));
-  size_t usable = large_block_capacity(&place);
-  if (!HAK_SEED_BUG(73)) record->quarantined_large_bytes -= usable;
+  if (!HAK_SEED_BUG(73)) record->quarantined_large_bytes -= large_block_capacity(&place);
   uintptr_t wrong = free_memory_check(place.start, place.bytes);
-  if (wrong != 0) report_quarantined(0, large_block_record(&place), user, usable, wrong);
+  if (wrong != 0) report_large(&place, wrong);
   (void)large_block_free(user);
 }
 
@@ -193,7 +193,7 @@ HAK_COLD void thread_cache_release(struct quarantine *quarantine, unsigned size_
   struct block_record *record = block_record_of(block);
   quarantine_remove(quarantine, record);
   uintptr_t wrong = free_memory_check_fill((uintptr_t)block, sizeof *block);
-  if (wrong != 0) report_quarantined(size_class, record, block, size_class_usable(size_class), wrong);
+  if (wrong != 0) block_record_report_free(size_class, block, record, "free");
   if (wrong != 0 && HAK_SEED_BUG(74)) return;
   thread_cache_push_retired(size_class, block);
 }
