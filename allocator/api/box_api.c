@@ -10,6 +10,7 @@
 #include "allocator/api/malloc_inline.h"
 #include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
+#include "allocator/page_arena/free_memory.h"
 #include "allocator/thread_cache/thread_record.h"
 
 HAK_INTERNAL_DEFINITION const struct box_call box_call_free = {"free", BOX_MALLOC, true, BOX_UNKNOWN, BOX_UNKNOWN};
@@ -133,6 +134,7 @@ void *box_realloc(void *user, size_t size) {
     return NULL;
   }
   void *resized = resize(&block, size);
+  free_memory_report_written();
   if (resized == NULL) {
     os_error_set_no_memory();
   } else {

@@ -11,7 +11,6 @@
 #include "allocator/base/options.h"
 #include "allocator/base/seeded_bug.h"
 #include "allocator/os/lock.h"
-#include "allocator/os/misuse.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/metadata.h"
@@ -136,15 +135,6 @@ static struct superslab *superslab_for_run(unsigned slabs) {
   return superslab;
 }
 
-// For the Box: memory about to be used again must be as it was left. Holds no lock.
-static void check_free_memory(uintptr_t address, size_t bytes) {
-  if (!HAK_BOX_FILLS) return;
-  uintptr_t wrong = free_memory_check(address, bytes);
-  if (wrong == 0) return;
-  misuse_report_pointer(HAK_MISUSE_WRITE_AFTER_FREE, "malloc", (const void *)wrong);
-  free_memory_fill(address, bytes);
-}
-
 // What nobody uses any more. Holds no lock.
 static void retire_memory(uintptr_t address, size_t bytes) {
   free_memory_fill(address, bytes);
@@ -166,7 +156,7 @@ struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zero
     list_add(superslab);
   }
   lock_release(&arena.lock);
-  if (run != NULL) check_free_memory(run->address, slab_run_bytes(run));
+  if (run != NULL) (void)free_memory_take(run->address, slab_run_bytes(run));
   return run;
 }
 
@@ -221,7 +211,7 @@ bool page_arena_resize_run(struct slab *run, unsigned slabs) {
     }
   }
   lock_release(&arena.lock);
-  if (done && bytes > old_bytes) check_free_memory(run->address + old_bytes, bytes - old_bytes);
+  if (done && bytes > old_bytes) (void)free_memory_take(run->address + old_bytes, bytes - old_bytes);
   return done;
 }
 
@@ -261,7 +251,7 @@ struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
     span->span_superslabs = superslabs;
   }
   lock_release(&arena.lock);
-  if (span != NULL) check_free_memory(span->address, superslabs << HAK_SUPERSLAB_SHIFT);
+  if (span != NULL) (void)free_memory_take(span->address, superslabs << HAK_SUPERSLAB_SHIFT);
   return span;
 }
 
@@ -321,7 +311,7 @@ bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
   }
   if (done) span->span_superslabs = superslabs;
   lock_release(&arena.lock);
-  if (done && bytes > old_bytes) check_free_memory(span->address + old_bytes, bytes - old_bytes);
+  if (done && bytes > old_bytes) (void)free_memory_take(span->address + old_bytes, bytes - old_bytes);
   return done;
 }
 

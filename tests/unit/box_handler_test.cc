@@ -221,5 +221,77 @@ TEST(BoxHandlerTest, ALargeBlockThatLeavesItsQuarantine) {
   }
 }
 
+// ---- Memory in no block ---------------------------------------------------------------------------------------------
+
+// A large block that is gone, and whose pages were given back; written to since.
+void DamageFreeMemory(size_t size) {
+  unsigned char *const block = Take(size);
+  Give(block);
+  hak_trim(0);
+  Damage(block, static_cast<ptrdiff_t>(size / 2));
+}
+
+TEST(BoxHandlerTest, ASlabThatWasWrittenTo) {
+  for (const size_t size : kTested) {
+    ExpectWholeWithHandlers(size, 1, [=] {
+      DamageFreeMemory(60000);
+      for (size_t i = 0; i < 100 * kMany && handled.calls == 0; ++i) Take(size);
+    });
+    if (HasFailure()) return;
+    ExpectWholeWithHandlers(size, 1, [=] {
+      DamageFreeMemory(60000);
+      for (size_t i = 0; i < 100 * kMany && handled.calls == 0; ++i) Note(hak_aligned_alloc(16, size), size);
+    });
+    if (HasFailure()) return;
+  }
+}
+
+// The report is by SIGABRT, whose handler may use the heap too.
+TEST(BoxHandlerTest, ASlabThatWasWrittenToAndASignalHandler) {
+  const Outcome outcome = RunMisuse([] {
+    signal(SIGABRT, [](int) {
+      hak_free(hak_malloc(1000));
+      _exit(7);
+    });
+    DamageFreeMemory(60000);
+    for (size_t i = 0; i < kMany; ++i) (void)!hak_malloc(1000);
+  });
+  EXPECT_TRUE(WIFEXITED(outcome.status) && WEXITSTATUS(outcome.status) == 7) << DescribeStatus(outcome.status);
+}
+
+constexpr size_t kLarge[] = {100000, 1000000, 3 * kMiB, 20000000};
+
+TEST(BoxHandlerTest, ALargeBlockInMemoryThatWasWrittenTo) {
+  for (const size_t size : kLarge) {
+    ExpectWholeWithHandlers(100, 1, [=] {
+      DamageFreeMemory(size);
+      Take(size);
+    });
+    if (HasFailure()) return;
+  }
+}
+
+// Where there is room behind it, realloc grows a block in place; otherwise it may move its pages.
+TEST(BoxHandlerTest, ReallocGrowsIntoMemoryThatWasWrittenTo) {
+  for (const size_t size : kLarge) {
+    for (const size_t factor : {2, 5}) {
+      ExpectWholeWithHandlers(100, 1, [=] {
+        unsigned char *const block = Take(size), *const behind = Take(size);
+        Give(behind);
+        hak_trim(0);
+        Damage(behind, 100);
+        live.erase(block);  // the handler must not free it
+        unsigned char *const grown = static_cast<unsigned char *>(hak_realloc(block, factor * size));
+        for (size_t i = 0; i < size; ++i) {
+          if (grown[i] != 0x5A) ChildFails("byte %zu is %u after realloc", i, grown[i]);
+        }
+        Note(grown, factor * size);
+        for (size_t i = 0; i < 20 && handled.calls == 0; ++i) Take(size);
+      });
+      if (HasFailure()) return;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace hak_test
