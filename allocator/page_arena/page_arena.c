@@ -156,7 +156,7 @@ struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zero
     list_add(superslab);
   }
   lock_release(&arena.lock);
-  if (run != NULL) (void)free_memory_take(run->address, slab_run_bytes(run));
+  if (run != NULL && !free_memory_take(run->address, slab_run_bytes(run))) *zeroed = false;
   return run;
 }
 
@@ -242,6 +242,17 @@ static void leave_span(struct superslab *first, size_t count, bool purged) {
   span_give(first, count);
 }
 
+// For the Box: what was known to be zero was written to, and filled.
+static void forget_zero(struct superslab *span) {
+  lock_acquire(&arena.lock);
+  struct superslab *superslab = span;
+  for (size_t i = 0; i < span->span_superslabs; i++) {
+    if (i > 0) superslab = span_next(superslab);
+    superslab->zero_slabs = 0;
+  }
+  lock_release(&arena.lock);
+}
+
 struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
   if (alignment < HAK_SUPERSLAB_BYTES) alignment = HAK_SUPERSLAB_BYTES;
   lock_acquire(&arena.lock);
@@ -251,7 +262,7 @@ struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
     span->span_superslabs = superslabs;
   }
   lock_release(&arena.lock);
-  if (span != NULL) (void)free_memory_take(span->address, superslabs << HAK_SUPERSLAB_SHIFT);
+  if (span != NULL && !free_memory_take(span->address, superslabs << HAK_SUPERSLAB_SHIFT)) forget_zero(span);
   return span;
 }
 

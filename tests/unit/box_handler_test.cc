@@ -271,6 +271,21 @@ TEST(BoxHandlerTest, ALargeBlockInMemoryThatWasWrittenTo) {
   }
 }
 
+TEST(BoxHandlerTest, CallocIsZeroInMemoryThatWasWrittenTo) {
+  for (const size_t size : kLarge) {
+    ExpectWholeWithHandlers(100, 1, [=] {
+      DamageFreeMemory(size);
+      unsigned char *const block = static_cast<unsigned char *>(hak_calloc(1, size));
+      if (block == nullptr) ChildFails("no memory");
+      for (size_t i = 0; i < size; ++i) {
+        if (block[i] != 0) ChildFails("byte %zu of calloc is %u", i, block[i]);
+      }
+      Note(block, size);
+    });
+    if (HasFailure()) return;
+  }
+}
+
 // Where there is room behind it, realloc grows a block in place; otherwise it may move its pages.
 TEST(BoxHandlerTest, ReallocGrowsIntoMemoryThatWasWrittenTo) {
   for (const size_t size : kLarge) {
