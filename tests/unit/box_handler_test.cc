@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <set>
+#include <thread>
 
 #include "tests/unit/misuse_support.h"
 
@@ -36,6 +37,11 @@ void Give(unsigned char *block) {
   }
   live.erase(block);
   hak_free(block);
+}
+
+// A handler may be called meanwhile, and give some of them, or take more.
+void GiveAll() {
+  while (!live.empty()) Give(*live.begin());
 }
 
 // What the handler does, and what it found.
@@ -85,8 +91,14 @@ void ExpectWholeWithHandlers(size_t size, size_t reports, const std::function<vo
         hak_trim(0);
         UseHeap(size);
       },
-      [] {
-        for (unsigned char *block : std::set<unsigned char *>(live)) Give(block);
+      GiveAll,
+      [size] {
+        // More than are in quarantine and in the list.
+        std::vector<unsigned char *> blocks;
+        for (size_t i = 0; i < kMany / 2; ++i) blocks.push_back(Take(size));
+        for (unsigned char *block : blocks) {
+          if (live.count(block) != 0) Give(block);
+        }
       },
   };
   for (const std::function<void()> &handler : handlers) {
@@ -96,14 +108,14 @@ void ExpectWholeWithHandlers(size_t size, size_t reports, const std::function<vo
       hak_set_misuse_handler(Handle);
       const size_t before = Statistics().live_bytes;
       body();
-      if (handled.calls != reports) ChildFails("%zu reports instead of %zu", handled.calls, reports);
+      if (handled.calls != handled.expected) ChildFails("%zu reports instead of %zu", handled.calls, handled.expected);
       ExpectWholeHeap("after the handler");
       for (size_t i = 0; i < 3 * kMany; ++i) Take(size);
-      for (unsigned char *block : std::set<unsigned char *>(live)) Give(block);
+      GiveAll();
       ExpectWholeHeap("at the end");
       hak_trim(0);
       ExpectWholeHeap("after a trim");
-      if (handled.calls != reports) ChildFails("%zu reports in the end, not %zu", handled.calls, reports);
+      if (handled.calls != handled.expected) ChildFails("%zu reports too many", handled.calls - handled.expected);
       if (Statistics().live_bytes != before) ChildFails("blocks were lost");
     });
   }
@@ -218,6 +230,51 @@ TEST(BoxHandlerTest, ALargeBlockThatLeavesItsQuarantine) {
       Give(Take(size));
       hak_trim(0);
     });
+  }
+}
+
+// So many blocks are free that slabs go back while the thread gives its full list away.
+TEST(BoxHandlerTest, SlabsThatGoBackWhileAListIsFull) {
+  constexpr size_t kSize = 20000, kBlocks = 600, kStep = 7;
+  ExpectWholeWithHandlers(kSize, kBlocks, [] {
+    std::vector<unsigned char *> blocks;
+    size_t damaged = 0;
+    for (size_t i = 0; i < kBlocks; ++i) blocks.push_back(Take(kSize));
+    for (size_t first = 0; first < kStep; ++first) {
+      for (size_t i = first; i < kBlocks; i += kStep) {
+        if (live.count(blocks[i]) == 0) continue;
+        Give(blocks[i]);
+        // A handler may have it already.
+        if (live.count(blocks[i]) != 0) continue;
+        Damage(blocks[i], 50);
+        ++damaged;
+      }
+    }
+    handled.expected = damaged;
+    // What is left in slabs that a handler's blocks keep.
+    for (size_t i = 0; i < 100 && handled.calls < damaged; ++i) {
+      GiveAll();
+      hak_trim(0);
+    }
+  });
+}
+
+// ---- The end of a thread --------------------------------------------------------------------------------------------
+
+TEST(BoxHandlerTest, WhatAHandlerUsesWhileItsThreadEnds) {
+  for (const size_t size : {size_t{2000}, size_t{20}}) {
+    ExpectWholeWithHandlers(20, 21, [=] {
+      for (size_t i = 0; i < 20; ++i) Take(20);
+      Take(100000);
+      for (size_t i = 0; i < 21; ++i) {
+        std::thread([=] {
+          unsigned char *const block = Take(size);
+          Give(block);
+          Damage(block, 0);
+        }).join();
+      }
+    });
+    if (HasFailure()) return;
   }
 }
 
