@@ -10,6 +10,7 @@
 #include <string>
 
 #include "allocator/base/options.h"
+#include "allocator/os/misuse.h"
 #include "allocator/page_arena/block_memory.h"
 #include "allocator/page_arena/stack_depot.h"
 #include "tests/unit/fresh_process.h"
@@ -168,6 +169,35 @@ TEST(BlockRecordTest, BlocksThatWereNeverAllocated) {
     ASSERT_FALSE(block.IsWhole());
     EXPECT_EQ(state, block.misuse().state);
   }
+}
+
+// The handler finds the block as it was written to, but for its header, and nothing reports it again.
+TEST(BlockRecordTest, ABlockIsReportedOnce) {
+  static FreeBlock *reported;
+  static int reports;
+  misuse_set_handler([](const struct hak_misuse *) {
+    ++reports;
+    EXPECT_TRUE(reported->IsWhole());
+    EXPECT_EQ('x', reported->bytes()[20]);
+  });
+  for (const enum hak_block_state state : {HAK_BLOCK_QUARANTINED, HAK_BLOCK_CACHED, HAK_BLOCK_FREE}) {
+    for (const ptrdiff_t offset : {-1, 0, 20}) {
+      FreeBlock block(state, kFills);
+      reported = &block;
+      reports = 0;
+      block_record_report_free(kClass, block.block(), block.record(), "a function");
+      EXPECT_EQ(0, reports);
+      block.bytes()[20] = 'x';
+      block.bytes()[offset] = 'x';
+      const bool seen = kFills || offset < 0 || (offset == 0 && state != HAK_BLOCK_QUARANTINED);
+      block_record_report_free(kClass, block.block(), block.record(), "a function");
+      EXPECT_EQ(seen ? 1 : 0, reports);
+      block_record_report_free(kClass, block.block(), block.record(), "a function");
+      EXPECT_EQ(seen ? 1 : 0, reports);
+      EXPECT_EQ(state, block.record()->state);
+    }
+  }
+  misuse_set_handler(nullptr);
 }
 
 // Who freed a block the time before says nothing of one that is live.

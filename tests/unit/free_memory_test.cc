@@ -10,8 +10,10 @@
 #include <sys/mman.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "allocator/os/misuse.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/block_memory.h"
 #include "tests/unit/test_support.h"
@@ -52,6 +54,28 @@ TEST_F(FreeMemoryTest, FillsWhatWasTouchedAndTouchesNothingElse) {
     for (size_t offset = 0; kFills && offset < page; ++offset) ASSERT_EQ(HAK_FILL, memory_[i * page + offset]);
   }
   EXPECT_EQ(0u, free_memory_check(address_, bytes_));
+}
+
+// What is taken for use is mended and noted, and reported when that is asked for: the first of it, once, by the thread that
+// took it.
+TEST_F(FreeMemoryTest, WhatWasWrittenToIsReportedLater) {
+  static std::vector<const void *> reported;
+  misuse_set_handler([](const struct hak_misuse *misuse) { reported.push_back(misuse->pointer); });
+  EXPECT_TRUE(free_memory_take(address_, bytes_));
+  free_memory_report_written();
+  EXPECT_TRUE(reported.empty());
+  for (const size_t offset : {100 * os_page_size() + 5, size_t{7}}) {
+    memory_[offset] = 1;
+    EXPECT_EQ(!kFills, free_memory_take(address_, bytes_));
+    EXPECT_TRUE(free_memory_take(address_, bytes_)) << "it is still wrong";
+  }
+  EXPECT_TRUE(reported.empty());
+  std::thread([] { free_memory_report_written(); }).join();
+  EXPECT_TRUE(reported.empty());
+  for (int i = 0; i < 2; ++i) free_memory_report_written();
+  const std::vector<const void *> expected = {&memory_[100 * os_page_size() + 5]};
+  EXPECT_EQ(kFills ? expected : std::vector<const void *>(), reported);
+  misuse_set_handler(nullptr);
 }
 
 // In pages that are filled, and in pages that are zero.
