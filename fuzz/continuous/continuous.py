@@ -69,7 +69,7 @@ class Display:
 def watch(runner, options, display, stop):
     """Until it is to end: the status every few seconds, room on the disk now and then."""
     end = time.monotonic() + 3600 * options.hours if options.hours else None
-    next_room = 0.0
+    next_room = time.monotonic() + ROOM_SECONDS
     while not stop.is_set() and runner.is_alive():
         if time.monotonic() >= next_room:
             runner.make_room()
@@ -91,6 +91,7 @@ def run(options, directory, targets, display, stop):
         runner = Runner(options, directory, targets, binaries.digest_of(programs),
                         commit_of(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")), display.note, stop)
         runner.recover()
+        runner.make_room()
         runner.start()
         try:
             watch(runner, options, display, stop)
@@ -126,12 +127,12 @@ def parse_arguments(arguments):
 
 
 def main(arguments):
-    options = parse_arguments(arguments)
-    directory = os.path.realpath(os.path.join(binaries.USER_DIRECTORY, options.state))
-    targets = instances.find_targets(options.programs, directory, options.variant, options.targets)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    options = parse_arguments(arguments)
+    directory = os.path.realpath(os.path.join(binaries.USER_DIRECTORY, options.state))
+    targets = instances.find_targets(options.programs, directory, options.variant, options.targets)
     return run(options, directory, targets, Display(sys.stdout), stop)
 
 

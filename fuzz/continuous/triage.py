@@ -183,4 +183,4 @@ class Triage:
                 "found_by": instance.name, "first_seen": self.now(), "last_seen": self.now(), "times": 1, "seen": [mark],
                 "reproduced": len(failed), "replays": replay.REPLAYS, "build": self.build, "input": place + "/input",
                 "list": None, "program": None, "regression": None})
-        return None
+        return digest[:12]
