@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One slice of an engine: runs it for so many CPU seconds, and reads what it says of itself."""
+
+import collections
+import os
+import re
+import shutil
+import time
+
+import counted_run
+import replay
+from shared_corpus import edges_of
+
+Slice = collections.namedtuple("Slice", "cpu_seconds executions edges error")
+# Statuses of libFuzzer at a failure, which is no error of the engine, and at a signal.
+FAILURES = {0, 70, 71, 72, 77}
+LOG_TAIL = 1 << 16
+LOOK_SECONDS = 2
+
+
+class Live:
+    """What a running engine has done so far, for the status."""
+
+    def __init__(self, instance):
+        self.instance, self.cpu_seconds, self.executions, self.edges = instance, 0.0, 0, None
+        self.executions_before = afl_statistics(instance).get("execs_done", 0) if instance.engine == "afl" else 0
+        self.looked = 0.0
+
+    def look(self, cpu_seconds):
+        self.cpu_seconds = cpu_seconds
+        if time.monotonic() - self.looked >= LOOK_SECONDS:
+            self.looked = time.monotonic()
+            self.read()
+
+    def read(self, text=None):
+        if self.instance.engine == "afl":
+            statistics = afl_statistics(self.instance)
+            done = statistics.get("execs_done", 0)
+            # It goes on counting where the run before stopped, unless its directory was thrown away.
+            self.executions = max(0, done - self.executions_before if done >= self.executions_before else done)
+            self.edges = statistics.get("edges_found", self.edges)
+        else:
+            text = tail_of(self.instance.log) if text is None else text
+            self.executions = executions_of(text) or self.executions
+            edges = edges_of(text)
+            self.edges = self.edges if edges is None else edges
+
+
+def executions_of(text):
+    found = re.findall(r"stat::number_of_executed_units: (\d+)", text) or re.findall(r"^#(\d+)\t", text, re.M)
+    return int(found[-1]) if found else 0
+
+
+def tail_of(path):
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+
+
+def afl_statistics(instance):
+    """The whole numbers of fuzzer_stats."""
+    try:
+        with open(os.path.join(instance.afl_directory, "fuzzer_stats"), encoding="utf-8", errors="replace") as file:
+            return {name: int(value) for name, value in re.findall(r"^(\w+)\s*: (\d+)$", file.read(), re.M)}
+    except FileNotFoundError:
+        return {}
+
+
+def missing_program(instance):
+    if instance.engine == "afl" and shutil.which("afl-fuzz") is None:
+        return "afl-fuzz is missing: apt-get install afl++"
+    if shutil.which("setpriv") is None:
+        return "setpriv is missing: apt-get install util-linux"
+    return None
+
+
+def run(instance, state_directory, seconds, memory_mib, question, live):
+    """For so many CPU seconds, or until question()."""
+    missing = missing_program(instance)
+    if missing:
+        return Slice(0.0, 0, None, missing)
+    begun = time.time()
+    watch = replay.MemoryWatch(memory_mib)
+
+    def observe(pid, cpu_seconds):
+        live.look(cpu_seconds)
+        if instance.engine == "afl":
+            watch.observe(pid, cpu_seconds)
+
+    # An engine does not outlive its runner.
+    command = ["setpriv", "--pdeathsig", "KILL", "--"] + instance.command(seconds, memory_mib)
+    result = counted_run.run(command, instance.environment(state_directory), instance.root,
+                             1.5 * max(seconds, 60) * 20, seconds, instance.end_signal, question, observe, instance.log)
+    live.look(result.cpu_seconds)
+    live.read(result.output)
+    return Slice(result.cpu_seconds, live.executions, live.edges, error_of(instance, result, begun))
+
+
+def error_of(instance, result, begun):
+    """One line where the engine itself could not run."""
+    if instance.engine == "libfuzzer":
+        bad = result.ended == "itself" and result.status not in FAILURES and result.status >= 0
+    else:
+        stats = os.path.join(instance.afl_directory, "fuzzer_stats")
+        ran = os.path.exists(stats) and os.stat(stats).st_mtime >= begun - 1
+        bad = result.ended == "itself" and not ran
+    if not bad:
+        return None
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip() for line in result.output.splitlines()]
+    said = [line for line in lines if line and re.search("error|abort|cannot|unknown|No such|fail", line, re.I)]
+    last = (said or [line for line in lines if line] or [""])[-1]
+    return ("ended with status %s: %s" % (result.status, last))[:200]
