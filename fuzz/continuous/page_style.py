@@ -32,21 +32,22 @@ code { font: 0.9em/1.4 ui-monospace, "Liberation Mono", "DejaVu Sans Mono", mono
 .bad { color: var(--bad); font-weight: 600; }
 .problem { border: 2px solid var(--bad); background: var(--bad-page); padding: 0.25rem 1rem 1rem; margin: 1rem 0; }
 .problem h2 { border: 0; margin: 0; padding-top: 0.5rem; color: var(--bad); }
-.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); gap: 0.75rem 1.25rem; margin: 1rem 0; }
+.facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(10.5rem, 1fr)); gap: 0.75rem 1.25rem; margin: 1rem 0; }
 .facts dt { color: var(--quiet); font-size: 0.85rem; }
 .facts dd { margin: 0; }
 .facts dd small { color: var(--quiet); display: block; }
+.facts dd small.bad { color: var(--bad); }
 .scroll { overflow-x: auto; margin: 0.5rem 0; }
 .scroll:focus-visible { outline: 2px solid var(--link); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding-bottom: 0.25rem; }
 th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
-  overflow-wrap: normal; }
+  white-space: nowrap; overflow-wrap: normal; }
 thead th { color: var(--quiet); font-weight: 600; font-size: 0.85rem; vertical-align: bottom; }
 tbody th { font-weight: 600; }
 tr.group th, tfoot th, tfoot td { font-weight: 600; background: var(--raised); }
-.number { text-align: right; white-space: nowrap; }
-td.long { overflow-wrap: anywhere; min-width: 14rem; }
+.number { text-align: right; }
+td.long { white-space: normal; overflow-wrap: anywhere; min-width: 14rem; }
 .bar { background: var(--line); height: 0.6rem; min-width: 6rem; margin-top: 0.4rem; }
 .bar div { background: var(--covered); height: 100%; }
 .bar.full div { background: var(--bad); }

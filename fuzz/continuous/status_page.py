@@ -133,9 +133,8 @@ def header(status, total):
         ("Crashes", crash_count("sum/crashes", total["crashes"])),
         ("Executions", f'{summed("executions")}<small>{summed("executions_per_second", words.rate)} a second now</small>'),
         ("CPU time", summed("cpu_seconds", words.duration)),
-        ("Engines", f'{summed("running")} of {summed("instances")} running{failed}'),
+        ("Engines", f'{summed("running")} of {summed("instances")} running{failed}<small>at most {memory} MiB each</small>'),
         ("Disk", disk_fact(status["limits"])),
-        ("Memory of an engine", f"at most {memory} MiB"),
         ("Commit", f'<code data-key="commit">{escape(status["commit"])}</code>'
                    f'<small>build <code data-key="build">{escape(status["build"])}</code></small>'),
     ])
@@ -152,15 +151,15 @@ def crash_links(crash):
 def crash_row(target, crash, now):
     key = f'targets/{target["name"]}/crashes/{crash["id"]}/'
     return (f'<tr><th scope="row"><code>{escape(crash["id"])}</code><br>{escape(crash["kind"])}</th>'
+            f'<td class="long"><code>{escape(crash["summary"])}</code></td>'
+            f'<td class="long">{crash_links(crash)}</td>'
             f'<td><a href="#{escape(anchor(target["name"]))}">{escape(target["name"])}</a><br>'
             f'<span class="quiet">{escape(crash["found_by"])}</span></td>'
-            f'<td class="long"><code>{escape(crash["summary"])}</code></td>'
             f'<td>{words.duration(now - crash["first_seen"])} ago<br>'
             f'<span class="quiet">{time_of(key + "first_seen", crash["first_seen"])}</span></td>'
             + number_cell(key + "times", words.count(crash["times"]))
             + f'<td class="number">{figure(key + "reproduced", words.count(crash["reproduced"]))} of '
-              f'{figure(key + "replays", words.count(crash["replays"]))}</td>'
-            f'<td class="long">{crash_links(crash)}</td></tr>\n')
+              f'{figure(key + "replays", words.count(crash["replays"]))}</td></tr>\n')
 
 
 def crashes_section(status, total):
@@ -170,8 +169,8 @@ def crashes_section(status, total):
     rows = [((not crash["regression"], -crash["first_seen"]), crash_row(target, crash, status["now"]))
             for target in status["targets"] for crash in target["crashes"]]
     rows = [row for _, row in sorted(rows, key=lambda one: one[0])]
-    headings = [("Crash", False), ("Target, found by", False), ("What it says", False), ("First seen", False),
-                ("Seen", True), ("Reproduced", True), ("Reproducer", False)]
+    headings = [("Crash", False), ("What it says", False), ("Reproducer", False), ("Target, found by", False),
+                ("First seen", False), ("Seen", True), ("Reproduced", True)]
     title = words.plural(total["crashes"], "crash", "crashes")
     return f'<section class="problem"><h2>{title}</h2>\n{table("Crashes, the newest first", headings, rows)}</section>\n'
 
