@@ -115,8 +115,8 @@ def parse_arguments(arguments):
                         help="for each of two ways to make a failing input smaller (default %(default)s)")
     parser.add_argument("--disk-mib", type=int, default=2048, help="of DIR (default %(default)s)")
     parser.add_argument("--memory-mib", type=int, default=2560, help="of each engine (default %(default)s)")
-    parser.add_argument("--coverage-minutes", type=float, default=0, metavar="MINUTES",
-                        help="between measurements of the sources' coverage (default 0: none)")
+    parser.add_argument("--coverage-minutes", type=float, default=10, metavar="MINUTES",
+                        help="between measurements of the sources' coverage (default %(default)s; 0: none)")
     parser.add_argument("--programs", default=binaries.FUZZ, help=argparse.SUPPRESS)
     parser.add_argument("--variant", default="soak", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

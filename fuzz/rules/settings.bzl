@@ -7,9 +7,22 @@ _INSTRUMENTATION_COPTS = {
     # clang's own instrumentation calls what AFL++'s runtime defines, so that no other compiler is needed.
     "afl": ["-fsanitize-coverage=trace-pc-guard"],
     "libfuzzer": ["-fsanitize=fuzzer-no-link"],
+    # For llvm-cov, as --config=coverage in .bazelrc.
+    "coverage": [
+        "-DFUZZ_COVERAGE_COUNTERS",
+        "-fprofile-instr-generate",
+        "-fcoverage-mapping",
+        "-fcoverage-compilation-dir=.",
+        "-mllvm",
+        "-runtime-counter-relocation=true",
+    ],
     # OSS-Fuzz says in the environment of its builds what flags it wants. OSS_FUZZ_COPTS in oss_fuzz.bzl would have them,
     # from a repository rule that reads it.
     "oss-fuzz": [],
+}
+
+_INSTRUMENTATION_LINKOPTS = {
+    "coverage": ["-fprofile-instr-generate"],
 }
 
 # -fsanitize=…, by --//fuzz/rules:cc_engine_sanitizer, and what else the compiler is told.
@@ -58,6 +71,7 @@ def fuzzing_flags(instrumentation, sanitizer, build_mode):
         copts += ["-fsanitize=" + kind, "-fno-sanitize-recover=all"] + other_copts
         linkopts.append("-fsanitize=" + kind)
     copts += _INSTRUMENTATION_COPTS[instrumentation]
+    linkopts += _INSTRUMENTATION_LINKOPTS.get(instrumentation, [])
     if build_mode:
         copts.append("-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION")
     return struct(copts = copts, linkopts = linkopts)
