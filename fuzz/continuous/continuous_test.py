@@ -36,7 +36,7 @@ class Runner(unittest.TestCase):
 
     def start(self, *more, **environment):
         command = [sys.executable, "-B", os.path.join(HERE, "continuous.py"), "--state=" + self.state, "--jobs=3",
-                   "--slice=0.2", "--programs=" + self.programs, "--variant=fake"]
+                   "--slice=0.2", "--coverage-minutes=0", "--programs=" + self.programs, "--variant=fake"]
         with open(self.output, "ab") as output:
             return subprocess.Popen(command + list(more), env=dict(self.environment, **environment), stdout=output,
                                     stderr=subprocess.STDOUT, start_new_session=True)

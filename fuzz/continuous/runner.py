@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 
+import counted_run
 import engine_slice
 import files
 import instances
@@ -100,6 +101,10 @@ class Runner:
         deadline = time.monotonic() + END_SECONDS
         for worker in self.workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+        if self.coverage is not None:
+            # What it has written is whole, and what it had begun is begun anew.
+            counted_run.kill_tree(self.coverage.pid)
+            self.coverage.wait()
 
     def finish(self):
         """The last of everything; the status of the program."""
@@ -225,9 +230,9 @@ class Runner:
         self.update_source_coverage()
 
     def update_source_coverage(self):
-        """source_coverage.py, where it is there, writes DIR/source_coverage.json. In the background: a build takes minutes."""
+        """source_coverage.py writes DIR/source_coverage.json. In the background: it replays every corpus."""
         tool = os.path.join(os.path.dirname(os.path.realpath(__file__)), "source_coverage.py")
-        if not self.options.coverage_minutes or not os.path.exists(tool):
+        if not self.options.coverage_minutes:
             return
         if self.coverage is not None and self.coverage.poll() is None:
             return
@@ -235,6 +240,7 @@ class Runner:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - os.path.getmtime(done) < 60 * self.options.coverage_minutes:
                 return
-        self.coverage = subprocess.Popen([sys.executable, "-B", tool, "--state=" + self.directory],
+        self.coverage = subprocess.Popen([sys.executable, "-B", tool, "--state=" + self.directory,
+                                          "--programs=" + self.options.programs],
                                          env=dict(os.environ, **{instances.MARK: self.directory}),
                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
