@@ -60,7 +60,7 @@ class Runner:
         self.instances = [instance for target in targets for instance in target.instances]
         self.care = {target.name: Care(self, target) for target in targets}
         self.samples, self.live, self.workers, self.problems = {}, {}, [], []
-        self.schedule, self.disk_used, self.coverage = None, 0, None
+        self.schedule, self.disk_used, self.coverage, self.coverage_due = None, 0, None, 0
 
     def is_to_end(self):
         return self.stop.is_set()
@@ -100,6 +100,10 @@ class Runner:
         deadline = time.monotonic() + END_SECONDS
         for worker in self.workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+        if self.coverage is not None and self.coverage.poll() is None:
+            self.coverage.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.coverage.wait(END_SECONDS)
 
     def finish(self):
         """The last of everything; the status of the program."""
@@ -225,9 +229,9 @@ class Runner:
         self.update_source_coverage()
 
     def update_source_coverage(self):
-        """source_coverage.py, where it is there, writes DIR/source_coverage.json. In the background: a build takes minutes."""
+        """source_coverage.py writes DIR/source_coverage.json. In the background: replaying takes a minute or more."""
         tool = os.path.join(os.path.dirname(os.path.realpath(__file__)), "source_coverage.py")
-        if not self.options.coverage_minutes or not os.path.exists(tool):
+        if not self.options.coverage_minutes or time.monotonic() < self.coverage_due:
             return
         if self.coverage is not None and self.coverage.poll() is None:
             return
@@ -235,6 +239,9 @@ class Runner:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - os.path.getmtime(done) < 60 * self.options.coverage_minutes:
                 return
-        self.coverage = subprocess.Popen([sys.executable, "-B", tool, "--state=" + self.directory],
-                                         env=dict(os.environ, **{instances.MARK: self.directory}),
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Also where it fails.
+        self.coverage_due = time.monotonic() + 60 * self.options.coverage_minutes
+        command = [sys.executable, "-B", tool, "--state=" + self.directory, "--programs=" + self.options.programs]
+        with open(os.path.join(self.directory, "source_coverage.log"), "w", encoding="utf-8") as log:
+            self.coverage = subprocess.Popen(command, env=dict(os.environ, **{instances.MARK: self.directory}),
+                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
