@@ -23,6 +23,7 @@ import binaries  # noqa: E402
 import counted_run  # noqa: E402
 import failures  # noqa: E402
 import launcher  # noqa: E402
+import replay  # noqa: E402
 import trial  # noqa: E402
 from trial import Failure  # noqa: E402
 
@@ -60,22 +61,12 @@ def environment_of(engine):
     return environment
 
 
-def kind_of(run):
-    if run.ended == "wall" or run.status == 70:
-        return "timeout"
-    if run.status == 71:
-        return "memory"
-    if run.status == 0:
-        return None
-    return "leak" if "LeakSanitizer" in run.output else "crash"
-
-
 def run_input(program, engine, path, seconds=INPUT_SECONDS):
     """A failures.Failure; failures.PASSED where nothing failed."""
     with tempfile.TemporaryDirectory() as directory:
         options = ["-timeout=%d" % trial.INPUT_TIMEOUT, "-artifact_prefix=%s/" % directory] if engine == "libfuzzer" else []
         run = counted_run.run([program] + options + [path], environment_of(engine), directory, seconds)
-    return failures.describe(kind_of(run), run.output, run.status)
+    return failures.describe(replay.kind_of(run, False), run.output, run.status)
 
 
 def say(failure):

@@ -86,6 +86,16 @@ class Regress(unittest.TestCase):
             with self.assertRaises(regress.Failure):
                 regress.target_of(path, ["one", "two"], wanted)
 
+    def test_the_status_of_the_program(self):
+        # Its programs are beside the folder that it is started in.
+        script = os.path.join(self.programs, "continuous", "regress.py")
+        os.mkdir(os.path.dirname(script))
+        os.symlink(os.path.join(HERE, "regress.py"), script)
+        command = [sys.executable, "-B", script, os.path.join(self.crashes, "0123456789ab")]
+        self.assertEqual(0, subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode)
+        self.make("one_replay_asan", FAILS)
+        self.assertEqual(1, subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode)
+
     def test_as_a_program(self):
         """Where there are no programs, and where there is no input."""
         script = [sys.executable, "-B", os.path.join(HERE, "regress.py")]

@@ -61,7 +61,7 @@ class Runner:
         self.instances = [instance for target in targets for instance in target.instances]
         self.care = {target.name: Care(self, target) for target in targets}
         self.samples, self.live, self.workers, self.problems = {}, {}, [], []
-        self.schedule, self.disk_used, self.coverage = None, 0, None
+        self.schedule, self.disk_used, self.coverage, self.coverage_due = None, 0, None, 0
 
     def is_to_end(self):
         return self.stop.is_set()
@@ -230,9 +230,9 @@ class Runner:
         self.update_source_coverage()
 
     def update_source_coverage(self):
-        """source_coverage.py writes DIR/source_coverage.json. In the background: it replays every corpus."""
+        """source_coverage.py writes DIR/source_coverage.json. In the background: replaying takes a minute or more."""
         tool = os.path.join(os.path.dirname(os.path.realpath(__file__)), "source_coverage.py")
-        if not self.options.coverage_minutes:
+        if not self.options.coverage_minutes or time.monotonic() < self.coverage_due:
             return
         if self.coverage is not None and self.coverage.poll() is None:
             return
@@ -240,7 +240,9 @@ class Runner:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - os.path.getmtime(done) < 60 * self.options.coverage_minutes:
                 return
-        self.coverage = subprocess.Popen([sys.executable, "-B", tool, "--state=" + self.directory,
-                                          "--programs=" + self.options.programs],
-                                         env=dict(os.environ, **{instances.MARK: self.directory}),
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # Also where it fails.
+        self.coverage_due = time.monotonic() + 60 * self.options.coverage_minutes
+        command = [sys.executable, "-B", tool, "--state=" + self.directory, "--programs=" + self.options.programs]
+        with open(os.path.join(self.directory, "source_coverage.log"), "w", encoding="utf-8") as log:
+            self.coverage = subprocess.Popen(command, env=dict(os.environ, **{instances.MARK: self.directory}),
+                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)

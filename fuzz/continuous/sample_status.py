@@ -47,7 +47,7 @@ def sample():
     with_error = target("misuse", 3)
     with_error["instances"][3].update(state="failed", error="afl-fuzz: [-] PROGRAM ABORT : the seed id:000012 crashes",
                                       executions_per_second=0.0, executions=7)
-    with_error["instances"][1].update(state="waiting", executions_per_second=0.0)
+    with_error["instances"][1].update(state="waiting")
     return {
         "version": 1, "started": NOW - 266_461, "now": NOW, "running": True, "build": "3f2a9c01d4be", "commit": "30ebb70",
         "limits": {"disk_bytes": 20 << 30, "disk_used_bytes": 1_357_924_680, "memory_mib_per_engine": 2048},

@@ -10,12 +10,11 @@ replayed is a copy of it. An input that fails is told, and what it executed coun
 
 import argparse
 import glob
-import json
 import os
 import re
 import shutil
+import signal
 import sys
-import tempfile
 import time
 
 FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
@@ -23,6 +22,7 @@ sys.path += [os.path.join(FOLDER, "coverage_report"), os.path.join(FOLDER, "seed
 
 import binaries  # noqa: E402
 import counted_run  # noqa: E402
+import files  # noqa: E402
 import profiles  # noqa: E402
 from trial import Failure  # noqa: E402
 
@@ -58,10 +58,10 @@ def copy_corpus(corpus, directory):
     return copies
 
 
-def replay(program, files, directory, profile_directory, seconds=BATCH_SECONDS):
-    """Runs each file once; returns those that failed or did not end."""
+def replay(program, inputs, directory, profile_directory, seconds=BATCH_SECONDS):
+    """Runs each input once; returns those that failed or did not end."""
     environment = dict(os.environ, LLVM_PROFILE_FILE=profiles.name_in(profile_directory))
-    failing, rest = [], list(files)
+    failing, rest = [], list(inputs)
     while rest:
         batch, rest = rest[:BATCH], rest[BATCH:]
         run = counted_run.run([program] + batch, environment, directory, seconds)
@@ -76,35 +76,36 @@ def replay(program, files, directory, profile_directory, seconds=BATCH_SECONDS):
     return failing
 
 
+def replay_all(directory, programs, sources, seconds, temporary):
+    """From each file to its FileCoverage."""
+    written = os.path.join(temporary, "profiles")
+    os.makedirs(written)
+    used = []
+    for target, program in programs.items():
+        inputs = copy_corpus(os.path.join(directory, target, "corpus"), os.path.join(temporary, target))
+        if inputs:
+            used.append(program)
+        for failing in replay(program, inputs, temporary, written, seconds):
+            print("source_coverage: %s fails on %s" % (target, os.path.basename(failing)), file=sys.stderr)
+    merged = profiles.merge(written) if used else None
+    # One at a time: the engines are to have the processors.
+    return profiles.read_programs(used, merged, sources, 1) if merged else {}
+
+
 def collect(directory, programs, sources=SOURCES, seconds=BATCH_SECONDS):
     """What status.json has as source_coverage. directory: of the run; programs: target -> program."""
     profiles.look_for_tools()
-    with tempfile.TemporaryDirectory(prefix="source_coverage.") as temporary:
-        written = os.path.join(temporary, "profiles")
-        os.mkdir(written)
-        used = []
-        for target, program in programs.items():
-            files = copy_corpus(os.path.join(directory, target, "corpus"), os.path.join(temporary, target))
-            if files:
-                used.append(program)
-            for failing in replay(program, files, temporary, written, seconds):
-                print("source_coverage: %s fails on %s" % (target, os.path.basename(failing)), file=sys.stderr)
-        merged = profiles.merge(written) if used else None
-        # One at a time: the engines are to have the processors.
-        found = profiles.read_programs(used, merged, sources, 1) if merged else {}
+    # In a place that a later run finds, if this one is killed.
+    temporary = os.path.join(os.path.abspath(directory), ".source_coverage")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        found = replay_all(directory, programs, sources, seconds, temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
     lines = {path: file.items("lines") for path, file in sorted(found.items())}
     return {"time": int(time.time()), "files": [
         {"path": path, "lines": len(counts), "covered": sum(count > 0 for count in counts.values())}
         for path, counts in lines.items() if counts]}
-
-
-def write(directory, coverage):
-    """Always whole: written beside its place, and then moved there."""
-    path = os.path.join(directory, "source_coverage.json")
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(coverage, file, indent=1, sort_keys=True)
-        file.write("\n")
-    os.replace(path + ".new", path)
 
 
 def main(arguments):
@@ -118,13 +119,16 @@ def main(arguments):
         raise Failure("there is no " + directory)
     os.nice(10)
     coverage = collect(directory, find_programs(options.programs))
-    write(directory, coverage)
+    files.write_json(os.path.join(directory, "source_coverage.json"), coverage)
     lines, covered = (sum(one[name] for one in coverage["files"]) for name in ("lines", "covered"))
     print("%d of %d lines in %d files" % (covered, lines, len(coverage["files"])))
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         main(sys.argv[1:])
     except (Failure, profiles.Failure) as failure:
         sys.exit("source_coverage: %s" % failure)
+    except KeyboardInterrupt:
+        sys.exit(130)

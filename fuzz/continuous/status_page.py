@@ -85,13 +85,18 @@ def table(caption, headings, rows, footer=""):
 
 # ---- The run --------------------------------------------------------------------------------------------------------
 
+def rate_now(instances):
+    """Those that wait have the rate that they had when they ran."""
+    return sum(one["executions_per_second"] for one in instances if one["state"] == "running")
+
+
 def sums(status):
-    """Over all engines. Rates count where an engine runs."""
+    """Over all engines."""
     instances = [instance for target in status["targets"] for instance in target["instances"]]
     return {
         "crashes": sum(len(target["crashes"]) for target in status["targets"]),
         "executions": sum(instance["executions"] for instance in instances),
-        "executions_per_second": sum(instance["executions_per_second"] for instance in instances),
+        "executions_per_second": rate_now(instances),
         "cpu_seconds": sum(instance["cpu_seconds"] for instance in instances),
         "failed": sum(instance["state"] == "failed" for instance in instances),
         "instances": len(instances),
@@ -246,7 +251,7 @@ def target_section(target, now):
         ("Crashes", crash_count(key + "crashes", len(target["crashes"]))),
     ])
     if target["instances"]:
-        section += table("Engines of " + name, INSTANCE_HEADINGS,
+        section += table(f"Engines of {name}; executions in a second of CPU, now or when it ran last", INSTANCE_HEADINGS,
                          [instance_row(target, instance) for instance in target["instances"]])
     else:
         section += '<p class="quiet">No engine has been started yet.</p>\n'
@@ -260,7 +265,7 @@ def overview_row(target, now):
     states = [f"{sum(one['state'] == state for one in instances)} {state}" for state in ("running", "waiting", "failed")
               if any(one["state"] == state for one in instances)]
     return (f'<tr><th scope="row"><a href="#{escape(anchor(target["name"]))}">{escape(target["name"])}</a></th>'
-            + number_cell(key + "executions_per_second", words.rate(sum(one["executions_per_second"] for one in instances)))
+            + number_cell(key + "executions_per_second", words.rate(rate_now(instances)))
             + number_cell(key + "executions", words.count(sum(one["executions"] for one in instances)))
             + number_cell(key + "cpu_seconds", words.duration(sum(one["cpu_seconds"] for one in instances)))
             + number_cell(key + "corpus_files", words.count(target["corpus_files"]))
@@ -274,7 +279,8 @@ def targets_sections(status):
         return '<h2>Targets</h2>\n<p class="quiet">There is no target yet.</p>\n'
     headings = [("Target", False), ("Executions/s", True), ("Executions", True), ("CPU time", True), ("Corpus files", True),
                 ("Last new path", True), ("Crashes", True), ("Engines", False)]
-    overview = table("All engines of each target", headings, [overview_row(one, status["now"]) for one in status["targets"]])
+    rows = [overview_row(one, status["now"]) for one in status["targets"]]
+    overview = table("All engines of each target; executions in a second of CPU by those that run now", headings, rows)
     return "<h2>Targets</h2>\n" + overview + "".join(target_section(one, status["now"]) for one in status["targets"])
 
 

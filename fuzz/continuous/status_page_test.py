@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
 
 import page_figures  # noqa: E402
+import page_words  # noqa: E402
 import sample_status  # noqa: E402
 import status_page  # noqa: E402
 
@@ -81,6 +82,23 @@ class Figures(unittest.TestCase):
         self.assertIn("nearly full", self.check(status).text)
         status["limits"].update(disk_bytes=0, disk_used_bytes=0)
         self.check(status)
+
+
+class Words(unittest.TestCase):
+    def test_sizes(self):
+        for number, text in ((0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"),
+                             (20 << 30, "20.0 GiB"), (3 << 50, "3072.0 TiB")):
+            self.assertEqual(text, page_words.size(number))
+
+    def test_durations(self):
+        for seconds, text in ((-5, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3599, "59 min 59 s"), (3600, "1 h 0 min"),
+                              (86399, "23 h 59 min"), (86400, "1 d 0 h"), (1e7, "115 d 17 h")):
+            self.assertEqual(text, page_words.duration(seconds))
+
+    def test_rates_shares_and_times(self):
+        self.assertEqual(["0.0", "9.4", "10", "1,234"], [page_words.rate(one) for one in (0, 9.4, 10.2, 1234.4)])
+        self.assertEqual(["99.9", "100.0", "-"], [page_words.percent(*one) for one in ((9999, 10000), (7, 7), (0, 0))])
+        self.assertEqual("2025-11-24 16:00:00 UTC", page_words.moment(sample_status.NOW))
 
 
 class Curves(unittest.TestCase):
