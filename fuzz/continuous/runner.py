@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 
+import counted_run
 import engine_slice
 import files
 import instances
@@ -100,6 +101,8 @@ class Runner:
         deadline = time.monotonic() + END_SECONDS
         for worker in self.workers:
             worker.join(max(0.0, deadline - time.monotonic()))
+        if self.coverage is not None and self.coverage.poll() is None:
+            counted_run.kill_tree(self.coverage.pid)
 
     def finish(self):
         """The last of everything; the status of the program."""

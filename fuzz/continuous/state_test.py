@@ -62,6 +62,22 @@ class Kept(WithDirectory):
             torn.write('{"instances": {')
         self.assertEqual(State(self.directory).instances, {})
 
+    def test_a_file_appears_whole(self):
+        path, move = os.path.join(self.directory, "file"), os.replace
+        seen = []
+
+        def look_and_move(source, destination):
+            seen.append((os.path.exists(path), files.read(source)))
+            move(source, destination)
+
+        os.replace = look_and_move
+        try:
+            files.write(path, b"data")
+        finally:
+            os.replace = move
+        self.assertEqual(seen, [(False, b"data")])
+        self.assertEqual(os.listdir(self.directory), ["file"])
+
     def test_a_directory_appears_whole(self):
         path = os.path.join(self.directory, "whole")
         with self.assertRaises(KeyError):
