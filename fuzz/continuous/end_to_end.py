@@ -70,7 +70,7 @@ class Workspace:
 
     def test(self, target, bug):
         """Bazel's status, which is 3 where a test failed, and the output, which has the test's."""
-        return self.bazel("test", target, "--test_output=errors", "--test_env=FUZZ_SEEDED_BUG=" + bug)
+        return self.bazel("test", target, "--test_output=errors", *(["--test_env=FUZZ_SEEDED_BUG=" + bug] if bug else []))
 
     def make_programs(self):
         """Copies of what the runner runs, as //fuzz:continuous has them among its runfiles."""
@@ -94,7 +94,7 @@ class Runner:
         self.judge = os.path.join(programs, "%s_seeded_libfuzzer_bin" % TARGET)
         self.command = [sys.executable, "-B", os.path.join(workspace.path, "fuzz", "continuous", "continuous.py"),
                         "--state=" + self.state, "--programs=" + programs, "--variant=seeded", "--targets=" + TARGET,
-                        "--slice=10", "--jobs=2", "--minimise-seconds=20"]
+                        "--slice=10", "--jobs=2", "--minimise-seconds=2"]
         self.log = os.path.join(workspace.root, "runner.log")
         self.empty = os.path.join(workspace.root, "empty")
         os.mkdir(self.empty)
@@ -194,9 +194,9 @@ def check_regression(workspace, directory):
     status, output = workspace.test(target, BUG)
     check(status == 3, "with the file, `bazel test` fails (status %d)" % status)
     check(name in output, "and it names " + name)
-    status, output = workspace.test(target, "0")
+    status, output = workspace.test(target, None)
     check(status == 0, "without the bug it passes" + (output if status else ""))
-    status, output = workspace.test("//fuzz:" + TARGET, "0")
+    status, output = workspace.test("//fuzz:" + TARGET, None)
     check(status == 0, "and so does the target that is always tested" + (output if status else ""))
 
 

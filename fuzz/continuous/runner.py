@@ -142,7 +142,10 @@ class Runner:
 
     def run_slice(self, instance):
         live, begun = engine_slice.Live(instance), time.monotonic()
-        self.live[instance.full_name] = live
+        self.state.begin_slice(instance.full_name, self.options.slice)
+        with self.state.lock:
+            self.live[instance.full_name] = live
+        self.write_state()
         try:
             result = engine_slice.run(instance, self.directory, self.options.slice, self.options.memory_mib, self.is_to_end,
                                       live)
@@ -150,7 +153,8 @@ class Runner:
                 self.live.pop(instance.full_name, None)
                 self.state.add_slice(instance.full_name, self.options.slice, result)
         finally:
-            self.live.pop(instance.full_name, None)
+            with self.state.lock:
+                self.live.pop(instance.full_name, None)
         care, known = self.care[instance.target.name], self.state.target(instance.target.name)
         taken = care.take(instance)
         care.triage.collect(instance)
@@ -159,7 +163,7 @@ class Runner:
         if result.error and instance.engine == "afl":
             # What it kept is in the corpus; it begins anew with that.
             shutil.rmtree(instance.afl_directory, ignore_errors=True)
-        self.state.write()
+        self.write_state()
         self.note("%-12s %-20s %6.1f CPU s %9d executions %5d new inputs%s" % (
             instance.target.name, instance.name, result.cpu_seconds, result.executions, taken,
             "  FAILED: " + result.error if result.error else ""))
@@ -207,11 +211,16 @@ class Runner:
             known.update(edges=edges, measure_seconds=seconds, measured=time.time())
             executions = sum(self.state.instance(instance.full_name)["executions"] for instance in target.instances)
             self.samples[target.name].add(edges, len(care.corpus.names()), executions)
-        self.state.write()
+        self.write_state()
 
     # ---- Status and limits -----------------------------------------------------------------------------------------
 
+    def write_state(self):
+        with self.state.lock:
+            self.state.write(self.live)
+
     def write_status(self, running):
+        self.write_state()
         limits = {"disk_bytes": self.options.disk_mib << 20, "disk_used_bytes": self.disk_used,
                   "memory_mib_per_engine": self.options.memory_mib}
         status = status_files.make(self.state, self.targets, self.samples, dict(self.live), running, self.build,

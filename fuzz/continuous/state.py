@@ -29,6 +29,11 @@ class State:
         saved = files.read_json(self.path, {})
         self.started = saved.get("started", time.time())
         self.instances, self.targets = saved.get("instances", {}), saved.get("targets", {})
+        # What ran when the runner was killed, up to the last time that this was written.
+        for name, live in saved.get("live", {}).items():
+            known = self.instance(name)
+            known["cpu_seconds"] += live["cpu_seconds"]
+            known["executions"] += live["executions"]
 
     def instance(self, name):
         return self.instances.setdefault(name, dict(INSTANCE))
@@ -36,16 +41,24 @@ class State:
     def target(self, name):
         return self.targets.setdefault(name, dict(TARGET))
 
-    def write(self):
+    def write(self, live=None):
+        """live: name -> what a running slice has had so far."""
         with self.lock:
-            files.write_json(self.path, {"started": self.started, "instances": self.instances, "targets": self.targets})
+            files.write_json(self.path, {
+                "started": self.started, "instances": self.instances, "targets": self.targets,
+                "live": {name: {"cpu_seconds": one.cpu_seconds, "executions": one.executions}
+                         for name, one in (live or {}).items()}})
+
+    def begin_slice(self, name, slice_seconds):
+        """A slice that ends early, because its engine finds something at once or the runner is killed, was a turn too."""
+        with self.lock:
+            self.instance(name)["charged_seconds"] += slice_seconds / 2
 
     def add_slice(self, name, slice_seconds, result):
-        """A slice that ended early, because its engine found something at once, has had a turn nevertheless."""
         with self.lock:
             known = self.instance(name)
             known["cpu_seconds"] += result.cpu_seconds
-            known["charged_seconds"] += max(result.cpu_seconds, slice_seconds / 2)
+            known["charged_seconds"] += max(0.0, result.cpu_seconds - slice_seconds / 2)
             known["executions"] += result.executions
             known["runs"] += 1
             known["error"] = result.error

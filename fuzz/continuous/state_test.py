@@ -44,12 +44,39 @@ class Kept(WithDirectory):
         self.assertEqual(again.started, state.started)
         self.assertEqual((again.instance("a b")["cpu_seconds"], again.instance("a b")["executions_per_second"]), (7.0, 10.0))
 
+    def test_what_ran_when_it_was_killed_counts(self):
+        state = State(self.directory)
+        state.instance("a b")
+        live = collections.namedtuple("Live", "cpu_seconds executions")
+        state.write({"a b": live(5.0, 50)})
+        self.assertEqual(State(self.directory).instance("a b")["cpu_seconds"], 5.0)
+        state.write({"a b": live(6.0, 60)})
+        state = State(self.directory)
+        state.write()
+        self.assertEqual((State(self.directory).instance("a b")["cpu_seconds"], state.instance("a b")["executions"]), (6.0, 60))
+
     def test_an_interrupted_write_is_no_matter(self):
         State(self.directory).write()
         files.write(os.path.join(self.directory, "torn"), b"")
         with open(os.path.join(self.directory, "state.json.new"), "w", encoding="utf-8") as torn:
             torn.write('{"instances": {')
         self.assertEqual(State(self.directory).instances, {})
+
+    def test_a_file_appears_whole(self):
+        path, move = os.path.join(self.directory, "file"), os.replace
+        seen = []
+
+        def look_and_move(source, destination):
+            seen.append((os.path.exists(path), files.read(source)))
+            move(source, destination)
+
+        os.replace = look_and_move
+        try:
+            files.write(path, b"data")
+        finally:
+            os.replace = move
+        self.assertEqual(seen, [(False, b"data")])
+        self.assertEqual(os.listdir(self.directory), ["file"])
 
     def test_a_directory_appears_whole(self):
         path = os.path.join(self.directory, "whole")
@@ -87,6 +114,7 @@ class Turns(WithDirectory):
 
     def test_the_least_first(self):
         for named, seconds in zip(self.named, (70, 65, 99)):
+            self.state.begin_slice(named.full_name, 60)
             self.state.add_slice(named.full_name, 60, Slice(seconds, 1, None, None))
         schedule = Schedule(self.state, self.named)
         self.assertEqual([schedule.next().full_name for _ in range(3)], ["t b", "t a", "t c"])
@@ -94,7 +122,14 @@ class Turns(WithDirectory):
         schedule.give_back(self.named[2])
         self.assertEqual(schedule.next(), self.named[2])
 
+    def test_one_that_the_runner_was_killed_in_had_its_turn(self):
+        self.state.begin_slice("t a", 60)
+        self.state.write()
+        schedule = Schedule(State(self.directory), self.named)
+        self.assertEqual([schedule.next().full_name for _ in range(3)], ["t b", "t c", "t a"])
+
     def test_one_that_fails_at_once_does_not_have_every_turn(self):
+        self.state.begin_slice("t a", 60)
         self.state.add_slice("t a", 60, Slice(0.1, 0, None, "no engine"))
         schedule = Schedule(self.state, self.named)
         self.assertEqual([schedule.next().full_name for _ in range(3)], ["t b", "t c", "t a"])

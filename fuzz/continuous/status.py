@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """DIR/status.json and DIR/index.html: all that is known, for people and programs."""
 
+import html
 import os
 import time
+import traceback
 
 import files
 import status_page
@@ -63,7 +65,12 @@ def make(state, targets, samples, live, running, build, commit, limits):
 
 def write(directory, status):
     files.write_json(os.path.join(directory, "status.json"), status)
-    files.write(os.path.join(directory, "index.html"), status_page.render(status))
+    try:
+        page = status_page.render(status)
+    except Exception:  # pylint: disable=broad-except
+        # A mistake in the page is no reason to stop fuzzing: it is to be seen where the page would be.
+        page = "<pre>%s</pre>\n" % html.escape(traceback.format_exc())
+    files.write(os.path.join(directory, "index.html"), page)
 
 
 def progress_line(status, started_now):
