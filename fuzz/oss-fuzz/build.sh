@@ -41,9 +41,13 @@ compile() {
   $CC $CFLAGS "${flags[@]}" -I. -c "$source" -o "$object"
 }
 export -f compile
-lines_of compile | xargs -P "$(nproc)" -L 1 bash -euc 'compile "$@"' compile
 
-for name in ${HAKMEM_TARGETS:-$(lines_of link | cut -d " " -f 1)}; do
+names=${HAKMEM_TARGETS:-$(lines_of link | cut -d " " -f 1)}
+for name in $names; do lines_of link "$name"; done | tr " " "\n" | grep "\.o$" | sort -u | while read -r object; do
+  lines_of compile "$object" | sed "s|^|$object |"
+done | xargs -P "$(nproc)" -L 1 bash -euc 'compile "$@"' compile
+
+for name in $names; do
   words=()
   for word in $(lines_of link "$name"); do
     case $word in *.o) word=$objects/$word ;; esac
