@@ -5,6 +5,7 @@
     build_test.py libfuzzer address | libfuzzer undefined | libfuzzer memory | afl address
     build_test.py coverage          a build for coverage reports counts lines of allocator/
     build_test.py wrong_builds      what is built wrongly does not pass the check
+    build_test.py wrong_files       nor does what is built well, with files beside it that are not good
 """
 
 import json
@@ -132,7 +133,7 @@ class WrongBuilds(Building):
 
 
 class WrongFiles(Building):
-    """The same with one good build, and files beside it that are not."""
+    """One good build, and what beside it can be wrong."""
 
     def setUp(self):
         super().setUp()
@@ -168,7 +169,7 @@ class WrongFiles(Building):
 
 if __name__ == "__main__":
     MODE = sys.argv[1]
-    CLASSES = {"coverage": [CoverageBuild], "wrong_builds": [WrongBuilds, WrongFiles]}
+    CLASSES = {"coverage": [CoverageBuild], "wrong_builds": [WrongBuilds], "wrong_files": [WrongFiles]}
     if MODE not in CLASSES:
         ENGINE, SANITIZER = sys.argv[1:3]
     LOADER = unittest.TestLoader()
