@@ -28,6 +28,8 @@ echo "src: *" >"$objects/everything"
 compile() {
   local object=$objects/$1 source=$2 flags=()
   shift 2
+  # fuzz/schedule counts accesses, and llvm-cov's counters are some.
+  if [ "$SANITIZER" = coverage ]; then flags=(-DFUZZ_COVERAGE_COUNTERS); fi
   for flag; do
     case $flag in
       # MemorySanitizer must see every write of the program.
@@ -58,13 +60,14 @@ for name in $names; do
   $CXX $CXXFLAGS "${words[@]}" $LIB_FUZZING_ENGINE -o "$objects/$name"
 
   package=(--name="$name" --binary="$objects/$name" --output="$objects/$name.tar")
+  seeds=()
+  for directory in $(lines_of corpus "$name"); do
+    if [ -d "$directory" ]; then seeds+=("$directory"); fi
+  done
+  rm -rf "$objects/$name.corpus"
+  python3 -B "$tools/make_corpus.py" --package=fuzz --output="$objects/$name.corpus" "${seeds[@]}"
+  package+=(--corpus="$objects/$name.corpus")
   # shellcheck disable=SC2046 # names without spaces
-  if [ "$(lines_of corpus "$name")" ]; then
-    rm -rf "$objects/$name.corpus"
-    python3 -B "$tools/make_corpus.py" --package=fuzz --output="$objects/$name.corpus" $(lines_of corpus "$name")
-    package+=(--corpus="$objects/$name.corpus")
-  fi
-  # shellcheck disable=SC2046
   if [ "$(lines_of dictionary "$name")" ]; then
     python3 -B "$tools/merge_dictionaries.py" --output="$objects/$name.dict" $(lines_of dictionary "$name")
     package+=(--dictionary="$objects/$name.dict")

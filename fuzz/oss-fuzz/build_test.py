@@ -64,33 +64,42 @@ class RightBuild(Building):
 
 
 class CoverageBuild(Building):
-    def profile(self, out):
+    # threads counts what the instrumentation adds.
+    TARGETS = [ONE, "threads"]
+
+    def profile(self, out, target):
         """As OSS-Fuzz does: the corpus is merged into an empty one, which runs it even where an input crashes."""
-        corpus, empty = os.path.join(self.directory, "corpus"), os.path.join(self.directory, "empty")
-        os.mkdir(empty)
-        with zipfile.ZipFile(os.path.join(out, ONE + "_seed_corpus.zip")) as archive:
+        work = os.path.join(self.directory, target)
+        corpus, empty = os.path.join(work, "corpus"), os.path.join(work, "empty")
+        os.makedirs(empty)
+        with zipfile.ZipFile(os.path.join(out, target + "_seed_corpus.zip")) as archive:
             archive.extractall(corpus)
-        raw, merged = os.path.join(self.directory, "%1m.profraw"), os.path.join(self.directory, "profdata")
-        status, text = check_build.run([os.path.join(out, ONE), "-merge=1", "-timeout=100", empty, corpus], self.directory,
-                                       {"LLVM_PROFILE_FILE": raw})
+        status, text = check_build.run([os.path.join(out, target), "-merge=1", "-timeout=100", empty, corpus], work,
+                                       {"LLVM_PROFILE_FILE": os.path.join(work, "%1m.profraw")})
         self.assertEqual(status, 0, text[-3000:])
-        files = [os.path.join(self.directory, name) for name in os.listdir(self.directory) if name.endswith(".profraw")]
-        subprocess.run([LLVM_PROFDATA, "merge", "-sparse", "-o", merged, *files], check=True)
-        return merged
+        self.assertIn("MERGE-OUTER: successful in 1 attempt(s)", text, "an input crashes")
+        return [os.path.join(work, name) for name in os.listdir(work) if name.endswith(".profraw")]
+
+    def lines_of_allocator(self, out, target):
+        """covered, count, and the number of files"""
+        merged = os.path.join(self.directory, target + ".profdata")
+        subprocess.run([LLVM_PROFDATA, "merge", "-sparse", "-o", merged, *self.profile(out, target)], check=True)
+        export = [LLVM_COV, "export", "-summary-only", "-instr-profile=" + merged, "-object", os.path.join(out, target)]
+        report = json.loads(subprocess.check_output(export))
+        source = os.path.join(self.directory, "build", "src", "hakmem", "allocator", "")
+        lines = [file["summary"]["lines"] for file in report["data"][0]["files"] if file["filename"].startswith(source)]
+        return sum(line["covered"] for line in lines), sum(line["count"] for line in lines), len(lines)
 
     def test_counts_lines(self):
         for program in (LLVM_COV, LLVM_PROFDATA):
             builder.need(program, "llvm-19")
-        out = self.build(builder.environment_of("libfuzzer", "coverage"), [ONE])
-        export = [LLVM_COV, "export", "-summary-only", "-instr-profile=" + self.profile(out), "-object", os.path.join(out, ONE)]
-        report = json.loads(subprocess.check_output(export))
-        source = os.path.join(self.directory, "build", "src", "hakmem", "allocator", "")
-        lines = [file["summary"]["lines"] for file in report["data"][0]["files"] if file["filename"].startswith(source)]
-        covered, count = sum(line["covered"] for line in lines), sum(line["count"] for line in lines)
-        print("coverage: %d of %d lines of allocator/ in %d files" % (covered, count, len(lines)))
-        # The corpus of a target reaches about half.
-        self.assertGreater(len(lines), 20)
-        self.assertGreater(covered, count / 4)
+        out = self.build(builder.environment_of("libfuzzer", "coverage"), self.TARGETS)
+        for target in self.TARGETS:
+            covered, count, files = self.lines_of_allocator(out, target)
+            print("coverage: %s: %d of %d lines of allocator/ in %d files" % (target, covered, count, files))
+            # The corpora reach more than half.
+            self.assertGreater(files, 20)
+            self.assertGreater(covered, count / 4)
 
 
 class WrongBuilds(Building):

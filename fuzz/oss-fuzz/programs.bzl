@@ -3,7 +3,7 @@
 
     compile OBJECT SOURCE FLAG ...         a source, with the flags that its library has of its own
     link NAME FLAG ... OBJECT ...          a fuzz target, to which the engine is to be added
-    corpus NAME DIRECTORY ...              where its seeds lie
+    corpus NAME DIRECTORY ...              where its seeds lie; not all of them exist
     dictionary NAME FILE ...
     options NAME FILE
 
@@ -79,12 +79,26 @@ _sources_aspect = aspect(
     attr_aspects = _EDGES,
 )
 
-def _program_lines(binary, name):
-    sources = binary[_SourcesInfo]
+def _name_of(binary):
+    return binary.label.name[:-len("_bin")]
+
+def _corpus_roots(binaries):
+    """What has a directory with a target's name. The first seed of a kind is no reason for another list."""
+    roots = {}
+    for binary in binaries:
+        for directory in binary[_SourcesInfo].corpus.to_list():
+            root, _, name = directory.rpartition("/")
+            if name != _name_of(binary):
+                fail("%s is not called %s" % (directory, _name_of(binary)))
+            roots[root] = None
+    return sorted(roots.keys())
+
+def _program_lines(binary, corpus_roots):
+    sources, name = binary[_SourcesInfo], _name_of(binary)
     lines = [" ".join(["link", name] + sources.linkopts.to_list() + sources.objects.to_list())]
-    for word, paths in [("corpus", sources.corpus), ("dictionary", sources.dictionary)]:
-        if paths:
-            lines.append(" ".join([word, name] + paths.to_list()))
+    lines.append(" ".join(["corpus", name] + [root + "/" + name for root in corpus_roots]))
+    if sources.dictionary:
+        lines.append(" ".join(["dictionary", name] + sources.dictionary.to_list()))
     options = binary[FuzzingBinaryInfo].options
     if options:
         lines.append("options %s %s" % (name, options.short_path))
@@ -93,8 +107,9 @@ def _program_lines(binary, name):
 def _fuzzing_programs_impl(context):
     compile = depset(transitive = [binary[_SourcesInfo].compile for binary in context.attr.binaries])
     lines = sorted(compile.to_list())
+    corpus_roots = _corpus_roots(context.attr.binaries)
     for binary in context.attr.binaries:
-        lines += _program_lines(binary, binary.label.name[:-len("_bin")])
+        lines += _program_lines(binary, corpus_roots)
     output = context.actions.declare_file(context.label.name + ".txt")
     context.actions.write(output, "\n".join(context.attr.header + lines) + "\n")
     return [DefaultInfo(files = depset([output]), runfiles = context.runfiles(files = [output]))]

@@ -142,7 +142,7 @@ class Programs(unittest.TestCase):
         for kind in ("corpus", "options"):
             self.assertEqual(sorted(line[1] for line in lines if line[0] == kind), names)
         for line in lines:
-            paths = [line[2]] if line[0] == "compile" else [] if line[0] == "link" else line[2:]
+            paths = {"compile": line[2:3], "corpus": line[2:3], "link": []}.get(line[0], line[2:])
             for path in paths:
                 self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
 
