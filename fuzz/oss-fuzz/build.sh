@@ -8,7 +8,7 @@
 #
 # Without Bazel: this repository's Bazel is set up for Debian's compiler, and a Bazel that came over the network would be one
 # more thing that can fail in an image where the compiler alone does. What is compiled how stands in programs.txt, which is made
-# from the BUILD files; //fuzz/oss-fuzz:programs_test compares them.
+# from the BUILD files; //fuzz/oss-fuzz:project_test compares them.
 #
 #   HAKMEM_TARGETS="options threads"    only these
 
