@@ -146,11 +146,12 @@ class Merge(WithTarget):
 
     def test_what_failed_meanwhile_is_not_relied_on(self):
         self.merger._begin()  # pylint: disable=protected-access
-        for name in self.corpus.names():
-            self.corpus.set_aside(name)
-        self.corpus.add(b"9")
+        kept = os.path.join(self.temporary.name, "kept")
+        os.mkdir(kept)
+        fake_engines.merge(kept, self.merger.input)
+        self.corpus.set_aside(files.entries(kept)[0])
         self.assertEqual(self.merger.merge()[2], 0)
-        self.assertEqual(self.corpus.names(), [files.sha1_of(b"9")])
+        self.assertEqual(len(self.corpus.names()), 4)
 
 
 if __name__ == "__main__":
