@@ -39,8 +39,16 @@ class Runner(unittest.TestCase):
         command = [sys.executable, "-B", os.path.join(HERE, "continuous.py"), "--state=" + self.state, "--jobs=3",
                    "--slice=0.2", "--coverage-minutes=0", "--programs=" + self.programs, "--variant=fake"]
         with open(self.output, "ab") as output:
-            return subprocess.Popen(command + list(more), env=dict(self.environment, **environment), stdout=output,
-                                    stderr=subprocess.STDOUT, start_new_session=True)
+            process = subprocess.Popen(command + list(more), env=dict(self.environment, **environment), stdout=output,
+                                       stderr=subprocess.STDOUT, start_new_session=True)
+        self.addCleanup(self.kill, process)
+        return process
+
+    @staticmethod
+    def kill(process):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def say(self):
         return files.read(self.output).decode("utf-8", "replace")
@@ -156,6 +164,7 @@ class Runner(unittest.TestCase):
         # As AFL++'s children are, it is in a session of its own, and nobody ends it with its parent.
         orphan = subprocess.Popen(["sleep", "1000"], start_new_session=True,
                                   env=dict(os.environ, FUZZ_CONTINUOUS_STATE=self.state))
+        self.addCleanup(self.kill, orphan)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         process = self.start()

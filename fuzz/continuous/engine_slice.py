@@ -9,6 +9,7 @@ import shutil
 import time
 
 import counted_run
+import instances
 import replay
 from shared_corpus import edges_of
 
@@ -16,7 +17,11 @@ Slice = collections.namedtuple("Slice", "cpu_seconds executions edges error")
 # Statuses of libFuzzer at a failure, which is no error of the engine, and at a signal.
 FAILURES = {0, 70, 71, 72, 77}
 LOG_TAIL = 1 << 16
-LOOK_SECONDS = 2
+BEGUN = re.compile(r"^#\d+\t(INITED|NEW|REDUCE|RELOAD)", re.M)
+WALL_MORE = 300
+LOOK_SECONDS = 0.5
+# An engine reads the whole corpus before it begins, AFL++ three times. That is no part of its slice, up to so many slices.
+BEGIN_FACTOR = 5
 
 
 class Live:
@@ -25,7 +30,7 @@ class Live:
     def __init__(self, instance):
         self.instance, self.cpu_seconds, self.executions, self.edges = instance, 0.0, 0, None
         self.executions_before = afl_statistics(instance).get("execs_done", 0) if instance.engine == "afl" else 0
-        self.looked = 0.0
+        self.looked, self.begun_at, self.old_statistics = 0.0, None, statistics_time(instance)
 
     def look(self, cpu_seconds):
         self.cpu_seconds = cpu_seconds
@@ -33,8 +38,16 @@ class Live:
             self.looked = time.monotonic()
             self.read()
 
+    def has_had(self, seconds):
+        """Whether the slice is over."""
+        if self.begun_at is None:
+            return self.cpu_seconds >= BEGIN_FACTOR * seconds
+        return self.cpu_seconds - self.begun_at >= seconds
+
     def read(self, text=None):
         if self.instance.engine == "afl":
+            if self.begun_at is None and statistics_time(self.instance) != self.old_statistics:
+                self.begun_at = self.cpu_seconds
             statistics = afl_statistics(self.instance)
             done = statistics.get("execs_done", 0)
             # It goes on counting where the run before stopped, unless its directory was thrown away.
@@ -42,6 +55,8 @@ class Live:
             self.edges = statistics.get("edges_found", self.edges)
         else:
             text = tail_of(self.instance.log) if text is None else text
+            if self.begun_at is None and BEGUN.search(text):
+                self.begun_at = self.cpu_seconds
             self.executions = executions_of(text) or self.executions
             edges = edges_of(text)
             self.edges = self.edges if edges is None else edges
@@ -70,6 +85,14 @@ def afl_statistics(instance):
         return {}
 
 
+def statistics_time(instance):
+    """When AFL++ wrote them: the first time when it begins."""
+    try:
+        return os.stat(os.path.join(instance.afl_directory, "fuzzer_stats")).st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 def missing_program(instance):
     if instance.engine == "afl" and shutil.which("afl-fuzz") is None:
         return "afl-fuzz is missing: apt-get install afl++"
@@ -83,7 +106,6 @@ def run(instance, state_directory, seconds, memory_mib, question, live):
     missing = missing_program(instance)
     if missing:
         return Slice(0.0, 0, None, missing)
-    begun = time.time()
     watch = replay.MemoryWatch(memory_mib)
 
     def observe(pid, cpu_seconds):
@@ -94,20 +116,21 @@ def run(instance, state_directory, seconds, memory_mib, question, live):
     # An engine does not outlive its runner.
     command = ["setpriv", "--pdeathsig", "KILL", "--"] + instance.command(seconds, memory_mib)
     result = counted_run.run(command, instance.environment(state_directory), instance.root,
-                             1.5 * max(seconds, 60) * 20, seconds, instance.end_signal, question, observe, instance.log)
+                             instances.WALL_FACTOR * max(seconds, 60) + WALL_MORE, None, instance.end_signal,
+                             lambda: question() or live.has_had(seconds), observe, instance.log)
     live.look(result.cpu_seconds)
     live.read(result.output)
-    return Slice(result.cpu_seconds, live.executions, live.edges, error_of(instance, result, begun))
+    return Slice(result.cpu_seconds, live.executions, live.edges, error_of(instance, result, live, question))
 
 
-def error_of(instance, result, begun):
+def error_of(instance, result, live, question):
     """One line where the engine itself could not run."""
+    if result.ended in ("asked", "wall") and live.begun_at is None and not question():
+        return "it was not through with reading the corpus after %d CPU seconds" % result.cpu_seconds
     if instance.engine == "libfuzzer":
         bad = result.ended == "itself" and result.status not in FAILURES and result.status >= 0
     else:
-        stats = os.path.join(instance.afl_directory, "fuzzer_stats")
-        ran = os.path.exists(stats) and os.stat(stats).st_mtime >= begun - 1
-        bad = result.ended == "itself" and not ran
+        bad = result.ended == "itself" and live.begun_at is None
     if not bad:
         return None
     lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip() for line in result.output.splitlines()]

@@ -64,16 +64,28 @@ def run_input(path):
             sys.exit(70)
 
 
-def merge(output, source):
-    """Slowly, so that it is interrupted now and then."""
+def merge(output, source, control=None):
+    """Slowly, so that it is interrupted now and then. As libFuzzer's, it does nothing where the control file is whole, and
+    leaves out what fails."""
+    if control and os.path.exists(control):
+        print("MERGE-OUTER: nothing to do, merge has been completed before")
+        return
     time.sleep(float(os.environ.get("FAKE_MERGE_SECONDS", "0")))
-    known = set()
-    for name in sorted(os.listdir(source)):
+    known, names = set(), sorted(os.listdir(source))
+    lines = [str(len(names)), "0"] + [os.path.join(source, name) for name in names]
+    for number, name in enumerate(names):
         edges = set(words_of(os.path.join(source, name)))
+        lines.append("STARTED %d 1" % number)
+        if "UNLUCKY" in edges:
+            continue
+        lines.append("FT %d 5 6" % number)
         if edges - known and not os.environ.get("FAKE_BAD_MERGE"):
             known |= edges
             shutil.copyfile(os.path.join(source, name), os.path.join(output, name))
         time.sleep(0.0005)
+    if control:
+        with open(control, "w", encoding="ascii") as file:
+            file.write("\n".join(lines) + "\n")
 
 
 def fuzz(new, artifacts, prefix):
@@ -90,7 +102,7 @@ def libfuzzer(arguments):
     options = dict((word[1:].split("=", 1) + [""])[:2] for word in arguments if word.startswith("-"))
     paths = [word for word in arguments if not word.startswith("-")]
     if "merge" in options:
-        merge(*paths)
+        merge(*paths, options["merge_control_file"])
     elif options.get("minimize_crash"):
         small = [word for word in words_of(paths[0]) if not word.isdigit()]
         if os.environ.get("FAKE_SLIP"):

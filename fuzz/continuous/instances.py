@@ -110,7 +110,7 @@ class Instance:
 
     def command(self, seconds, memory_mib):
         """Runs until it is told to end."""
-        dictionary, wall = self.target.dictionary, int(WALL_FACTOR * seconds)
+        dictionary, wall = self.target.dictionary, int(WALL_FACTOR * max(seconds, 60))
         if self.engine == "libfuzzer":
             # It writes to the first directory, which is its own, and only reads the other.
             return [self.program] + self.libfuzzer_options(memory_mib) + [

@@ -21,6 +21,7 @@ MERGE_MORE = 100
 MERGE_WALL = 1800
 MEASURE_WALL = 600
 MEASUREMENTS = 3
+DONE_BEFORE = "merge has been completed before"
 QUEUE = re.compile(r"id:\d+,")
 
 
@@ -114,7 +115,7 @@ class Merger:
         self.options = judge.libfuzzer_options(memory_mib)
         self.corpus = SharedCorpus(target)
         self.input, self.output = (os.path.join(self.corpus.merging, name) for name in ("input", "output"))
-        self.control = os.path.join(self.corpus.merging, "control")
+        self.control, self.merged = (os.path.join(self.corpus.merging, name) for name in ("control", "merged"))
 
     def _run(self, arguments, wall):
         command = [self.judge.program] + self.options + ["-artifact_prefix=%s/" % self.judge.artifacts] + arguments
@@ -137,15 +138,16 @@ class Merger:
         """One that was interrupted is taken up again. Returns (edges before, edges after, files put away, CPU seconds), or
         None where it was interrupted or failed: then nothing was put away."""
         self._begin()
-        shutil.rmtree(self.output, ignore_errors=True)
-        os.makedirs(self.output)
-        run = self._run(["-merge=1", "-merge_control_file=" + self.control, self.output, self.input], MERGE_WALL)
-        cpu_seconds = run.cpu_seconds
-        if run.ended == "asked":
-            return None
-        if run.ended != "itself" or run.status != 0:
-            shutil.rmtree(self.corpus.merging)
-            return None
+        cpu_seconds = 0.0
+        if not os.path.exists(self.merged):
+            run = self._merge()
+            cpu_seconds += run.cpu_seconds
+            if run.ended == "asked":
+                return None
+            if run.ended != "itself" or run.status != 0:
+                shutil.rmtree(self.corpus.merging)
+                return None
+            files.write(self.merged, "")
         before, more = self.measure(self.input)
         cpu_seconds += more
         # A few edges depend on the order, which is another one each time; one time that shows as many is enough.
@@ -157,14 +159,8 @@ class Merger:
             if before is None or after is None or after >= before:
                 break
         put_away = 0
-        # An input that took too long on a busy machine is missing in what was merged: then all stay.
         if before is not None and after is not None and after >= before:
-            kept = set(files.entries(self.output))
-            if kept <= set(self.corpus.names()):
-                for name in files.entries(self.input):
-                    if name not in kept and os.path.exists(os.path.join(self.target.corpus, name)):
-                        os.unlink(os.path.join(self.target.corpus, name))
-                        put_away += 1
+            put_away = self._put_away(set(files.entries(self.output)) | unprocessed(self.control))
         elif self.question():
             return None
         done = self.corpus.merging + ".done"
@@ -172,6 +168,25 @@ class Merger:
         os.rename(self.corpus.merging, done)
         shutil.rmtree(done)
         return before, after, put_away, cpu_seconds
+
+    def _put_away(self, kept):
+        """All that was merged but what is kept, if that is still there. Returns their number."""
+        names = set(self.corpus.names())
+        superfluous = sorted((set(files.entries(self.input)) & names) - kept) if kept <= names else []
+        for name in superfluous:
+            os.unlink(os.path.join(self.target.corpus, name))
+        return len(superfluous)
+
+    def _merge(self):
+        """With the output of one that was killed libFuzzer would begin anew, and with none it says that all is done already
+        where the control file is whole: then there is no output, and only the file can go."""
+        while True:
+            shutil.rmtree(self.output, ignore_errors=True)
+            os.makedirs(self.output)
+            run = self._run(["-merge=1", "-merge_control_file=" + self.control, self.output, self.input], MERGE_WALL)
+            if DONE_BEFORE not in run.output:
+                return run
+            os.unlink(self.control)
 
     def _begin(self):
         """What is merged are links to the files of this moment; what comes to the corpus meanwhile is not touched."""
@@ -181,6 +196,19 @@ class Merger:
             os.mkdir(os.path.join(directory, "input"))
             for name in self.corpus.names():
                 os.link(os.path.join(self.target.corpus, name), os.path.join(directory, "input", name))
+
+
+def unprocessed(control):
+    """Names of the inputs that a merge left out because it was killed, or they failed or took too long, while it ran them.
+
+    A control file has the number of files, how many of them are kept in any case, their paths, and then lines like
+    "STARTED 7 12" and, when that is over, "FT 7 ...".
+    """
+    with open(control, encoding="utf-8", errors="replace") as file:
+        lines = file.read().splitlines()
+    count = int(lines[0])
+    done = {int(line.split()[1]) for line in lines[2 + count:] if line.startswith("FT ")}
+    return {os.path.basename(path) for number, path in enumerate(lines[2:2 + count]) if number not in done}
 
 
 def edges_of(text):

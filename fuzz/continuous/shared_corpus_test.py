@@ -121,6 +121,24 @@ class Merge(WithTarget):
         self.assertEqual(self.edges(), {"1", "2", "3"})
         self.assertFalse(self.merger.is_due(len(self.corpus.names())))
 
+    def test_an_input_that_it_did_not_get_through_stays(self):
+        self.corpus.add(b"UNLUCKY")
+        self.corpus.add(b"UNLUCKY 1")
+        self.assertGreater(self.merger.merge()[2], 0)
+        self.assertLessEqual({files.sha1_of(b"UNLUCKY"), files.sha1_of(b"UNLUCKY 1")}, set(self.corpus.names()))
+
+    def test_one_that_was_complete_before_it_was_killed(self):
+        for merged in (False, True):
+            self.corpus.add(b"1 2 3")
+            self.merger._begin()  # pylint: disable=protected-access
+            self.merger._merge()  # pylint: disable=protected-access
+            if merged:
+                files.write(self.merger.merged, "")
+            before, after, put_away, _ = self.merger.merge()
+            self.assertEqual((before, after, self.edges()), (3, 3, {"1", "2", "3"}))
+            self.assertGreater(put_away, 0)
+            self.assertFalse(os.path.exists(self.corpus.merging))
+
     def test_what_was_killed_while_it_put_away_loses_nothing(self):
         class Killed(Exception):
             pass
@@ -146,11 +164,12 @@ class Merge(WithTarget):
 
     def test_what_failed_meanwhile_is_not_relied_on(self):
         self.merger._begin()  # pylint: disable=protected-access
-        for name in self.corpus.names():
-            self.corpus.set_aside(name)
-        self.corpus.add(b"9")
+        kept = os.path.join(self.temporary.name, "kept")
+        os.mkdir(kept)
+        fake_engines.merge(kept, self.merger.input)
+        self.corpus.set_aside(files.entries(kept)[0])
         self.assertEqual(self.merger.merge()[2], 0)
-        self.assertEqual(self.corpus.names(), [files.sha1_of(b"9")])
+        self.assertEqual(len(self.corpus.names()), 4)
 
 
 if __name__ == "__main__":

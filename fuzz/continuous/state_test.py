@@ -175,6 +175,28 @@ class Engines(WithDirectory):
         live.read(text + "stat::number_of_executed_units: 600\n")
         self.assertEqual((live.executions, live.edges), (600, 12))
 
+    def test_reading_the_corpus_is_no_part_of_the_slice(self):
+        for name in ("libfuzzer_bytes", "afl_bytes"):
+            instance = next(one for one in self.targets[0].instances if one.name == name)
+            os.makedirs(instance.afl_directory, exist_ok=True)
+            os.makedirs(instance.root, exist_ok=True)
+            stats = os.path.join(instance.afl_directory, "fuzzer_stats")
+            files.write(stats, "execs_done : 5\n")
+            live = engine_slice.Live(instance)
+            live.look(50.0)
+            self.assertFalse(live.has_had(20))
+            live.look(engine_slice.BEGIN_FACTOR * 20)
+            self.assertTrue(live.has_had(20))
+            files.write(instance.log, "#256\tpulse  cov: 7\n#300\tINITED cov: 7 ft: 8\n")
+            files.write(stats, "execs_done : 9\n")
+            os.utime(stats, (1, 1))
+            live.looked = 0.0
+            live.look(101.0)
+            live.look(120.0)
+            self.assertFalse(live.has_had(20))
+            live.look(121.0)
+            self.assertTrue(live.has_had(20))
+
     def test_numbers_of_afl_go_on(self):
         instance = self.targets[0].instances[-1]
         os.makedirs(instance.afl_directory)
