@@ -191,7 +191,12 @@ void check_heap_print_leaks(void) {
   struct visitor visitor = {count_visited, NULL};
   struct text text;
   if (!IS_BOX || !process_ready()) return;
+  // Other threads may go on allocating and freeing until the process has ended.
+  shared_pool_lock_all();
+  page_arena_lock_all();
   visit_all(&visitor);
+  page_arena_unlock_all();
+  shared_pool_unlock_all();
   text_begin(&text, HAK_STANDARD_ERROR);
   for (int i = 0; i < LEAK_GROUPS; i++) {
     struct stack_depot_entry *entry = greatest_group();

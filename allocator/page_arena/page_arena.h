@@ -25,7 +25,8 @@ HAK_BEGIN_DECLARATIONS
 HAK_INTERNAL bool page_arena_initialize(void);
 
 // A run of slabs (1 to HAK_SUPERSLAB_SLABS) for blocks of a size class, or for one large block (class 0).
-// *zeroed says whether its memory is known to be all zero. NULL if there is no memory.
+// *zeroed says whether its memory is known to be all zero. NULL if there is no memory. With the Box the registry does not know
+// the class of the run until the caller, who makes the records, calls registry_set_class.
 HAK_INTERNAL struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zeroed);
 // Gives a run back. Its memory may be purged from now on.
 HAK_INTERNAL void page_arena_give_run(struct slab *run);

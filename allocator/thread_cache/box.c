@@ -14,6 +14,7 @@
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/stack_depot.h"
+#include "allocator/shared_pool/record_table.h"
 
 HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL uint32_t box_thread_id;
 
@@ -138,18 +139,36 @@ static enum hak_misuse_kind compare_call(const struct box_call *call, const stru
   return matches || !call->frees || !options.box_match_functions ? HAK_MISUSE_NONE : HAK_MISUSE_FUNCTION_MISMATCH;
 }
 
+// What is needed of the run of a class that holds an address; false if none does. Another thread may be giving the run back
+// if the pointer is no live block's: then the class is another one by the time that the rest was read.
+static bool read_run(uintptr_t address, struct slab *run) {
+  for (;;) {
+    unsigned size_class = registry_class_of(address);
+    if (size_class == 0) return false;
+    const struct slab *shared = atomic_read_relaxed(&registry.slab_runs[registry_slab_number(address)]);
+    run->address = shared->address;
+    run->first_offset = atomic_read_acquire(&shared->first_offset);
+    run->records = atomic_read_acquire(&shared->records);
+    run->size_class = (uint8_t)size_class;
+    if (atomic_read_acquire(&shared->size_class) == size_class && registry_class_of(address) == size_class) return true;
+  }
+}
+
 HAK_COLD enum hak_misuse_kind box_find_misuse(void *user, const struct box_call *call, struct box_block *found,
                                               struct hak_misuse *misuse) {
   uintptr_t address = (uintptr_t)user;
   *found = (struct box_block){.user = user};
   *misuse = (struct hak_misuse){.function = call->function, .pointer = user};
-  found->size_class = registry_class_of(address);
-  if (found->size_class == 0) {
-    misuse->kind = find_in_large(address, call, found, misuse);
+  struct slab run = {.size_class = 0};
+  record_table_read_begin();
+  if (read_run(address, &run)) {
+    found->size_class = run.size_class;
+    misuse->kind = find_in_class(&run, address, call, found, misuse);
   } else {
-    misuse->kind = find_in_class(registry.slab_runs[registry_slab_number(address)], address, call, found, misuse);
+    misuse->kind = find_in_large(address, call, found, misuse);
   }
   if (misuse->kind == HAK_MISUSE_NONE) misuse->kind = compare_call(call, found, misuse);
+  record_table_read_end();
   return misuse->kind;
 }
 
