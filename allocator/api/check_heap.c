@@ -78,16 +78,25 @@ static bool check_counts(const struct slab *run, uint32_t free_blocks, struct ha
   return false;
 }
 
+// What other threads had in hand when the process forked: in a child it stays so. In a heap that is quiet there is none.
+static bool is_in_hand(const struct block_record *record) {
+  return record->state == BLOCK_IN_HAND || record->state == HAK_BLOCK_UNKNOWN;
+}
+
 static bool check_class_run(const struct slab *run, struct hak_misuse *misuse) {
   const struct size_class *class = &size_classes[run->size_class];
   uintptr_t address = run->address + run->first_offset;
   uint32_t free_blocks = 0;
+  // One of which no block is used is in hand as a whole: it is on its way back to the page arena.
+  if (IS_BOX && run->used == 0) return true;
   for (uint32_t i = 0; i + HAK_SEED_BUG(108) < run->carved && i < class->blocks; i++, address += class->stride) {
     bool right;
     if (!IS_BOX) {
       right = check_header(run, address, misuse);
     } else if (run->records[i].state == HAK_BLOCK_LIVE) {
       right = check_live_block((void *)address, misuse);
+    } else if (is_in_hand(&run->records[i])) {
+      right = true;
     } else {
       free_blocks += run->records[i].state == HAK_BLOCK_FREE;
       right = block_record_check_free(run->size_class, (const struct block *)address, &run->records[i],
@@ -102,6 +111,8 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   if (!IS_BOX) return true;
   const struct block_record *record = large_block_record(place);
   if (record->state == HAK_BLOCK_LIVE) return check_live_block((void *)large_block_address(place), misuse);
+  // Neither live nor in quarantine, it is in somebody's hand.
+  if (record->state != HAK_BLOCK_QUARANTINED) return true;
   uintptr_t wrong = free_memory_check(place->start, place->bytes);
   if (wrong == 0) return true;
   *misuse = (struct hak_misuse){.kind = HAK_MISUSE_WRITE_AFTER_FREE, .function = call_check.function};

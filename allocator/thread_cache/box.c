@@ -203,10 +203,12 @@ void box_note_family(void *user, enum box_family family) {
 
 void box_note_resize(const struct box_block *block, size_t size) {
   size_t old_size = block->capacity - block->record->slack;
-  block->record->slack = (uint32_t)(block->capacity - size);
   block->record->alignment_shift = 0;
   if (HAK_BOX_FILLS && size < old_size)
     memset((char *)block->user + size, HAK_FILL, old_size - size - HAK_SEED_BUG(89));
+  // In this order also in memory: a fork at any point finds a block that is whole.
+  HAK_COMPILER_BARRIER();
+  block->record->slack = (uint32_t)(block->capacity - size);
   HAK_TRACK_RESIZED(block->user, old_size, size);
   HAK_TRACK_FREED((char *)block->user + size, block->capacity - size);
 }
@@ -216,6 +218,7 @@ void box_note_large_free(const struct box_block *block) {
   record->freed_by = box_thread();
   record->free_stack = options.box_stacks == 0 ? 0 : box_record_stack();
   free_memory_fill(block->large.start, block->large.bytes);
+  box_leave(record, HAK_BLOCK_QUARANTINED);
   HAK_TRACK_BLOCK_FREED(block->user, block->capacity);
   HAK_TRACK_FREED((void *)block->large.start, block->large.bytes);
 }

@@ -137,6 +137,8 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
   if (!attach()) {
     block_header_set(block, block_header_listed(size_class));
     if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+      atomic_write_relaxed(&block_record_of(block)->state, BLOCK_IN_HAND);
+      HAK_COMPILER_BARRIER();
       block_record_of(block)->link = NULL;
       block_link_set(block, NULL);
     }
