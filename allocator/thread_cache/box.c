@@ -59,7 +59,7 @@ static enum hak_misuse_kind find_in_free_memory(uintptr_t address, const struct 
   if (offset / class->stride >= slab->carved || offset % class->stride != 0) return HAK_MISUSE_INVALID_POINTER;
   misuse->block = (const void *)address;
   misuse->size_class = slab->size_class;
-  misuse->usable_size = misuse->requested_size = class->stride - HAK_HEADER_BYTES;
+  misuse->usable_size = class->stride - HAK_HEADER_BYTES;
   misuse->state = HAK_BLOCK_FREE;
   return free_block_kind(call);
 }
