@@ -149,13 +149,13 @@ HAK_PUBLIC int hak_check_heap(struct hak_misuse *violation) {
 
 // ---- What was never freed -------------------------------------------------------------------------------------------
 
-// So many groups are printed, those with the most bytes first.
+// So many groups are printed, those with the most bytes first, and of the others how much they are.
 #define LEAK_GROUPS 20
 
 static size_t unknown_blocks, unknown_bytes;
 
 static void count_live(const struct block_record *record, size_t usable) {
-  if (record->state != HAK_BLOCK_LIVE) return;
+  if (record->state != HAK_BLOCK_LIVE || record->allocation_stack == STACK_DEPOT_OWN) return;
   struct stack_depot_entry *stack = stack_depot_entry(record->allocation_stack);
   *(stack == NULL ? &unknown_blocks : &stack->live_blocks) += 1;
   *(stack == NULL ? &unknown_bytes : &stack->live_bytes) += usable - record->slack;
@@ -173,14 +173,17 @@ static bool count_visited(struct visitor *visitor, struct slab *run, struct supe
   return true;
 }
 
-static void print_group(struct text *text, size_t blocks, size_t bytes, const struct stack_depot_entry *stack) {
+static void print_count(struct text *text, size_t blocks, size_t bytes, const char *which) {
   text_string(text, "hakmem: never freed: ");
   text_decimal(text, bytes);
   text_string(text, " bytes in ");
   text_decimal(text, blocks);
-  text_string(text,
-              stack == NULL ? " blocks whose allocation was not recorded (box_stacks)\n" : " blocks allocated at\n");
-  for (uint32_t i = 0; stack != NULL && i < stack->count; i++) {
+  text_string(text, which);
+}
+
+static void print_group(struct text *text, const struct stack_depot_entry *stack) {
+  print_count(text, stack->live_blocks, stack->live_bytes, " blocks allocated at\n");
+  for (uint32_t i = 0; i < stack->count; i++) {
     text_string(text, "    ");
     text_hexadecimal(text, (uintptr_t)stack->frames[i]);
     text_string(text, " ");
@@ -193,9 +196,24 @@ static struct stack_depot_entry *greatest_group(void) {
   struct stack_depot_entry *greatest = NULL;
   for (uint32_t number = 1; number <= stack_depot_count(); number++) {
     struct stack_depot_entry *entry = stack_depot_entry(number);
-    if (entry->live_bytes > (greatest == NULL ? 0 : greatest->live_bytes)) greatest = entry;
+    if (entry->live_blocks > 0 && (greatest == NULL || entry->live_bytes > greatest->live_bytes)) greatest = entry;
   }
   return greatest;
+}
+
+// What was not printed by its stack.
+static void print_rest(struct text *text) {
+  size_t stacks = 0, blocks = 0, bytes = 0;
+  for (uint32_t number = 1; number <= stack_depot_count(); number++) {
+    const struct stack_depot_entry *entry = stack_depot_entry(number);
+    stacks += entry->live_blocks > 0;
+    blocks += entry->live_blocks;
+    bytes += entry->live_bytes;
+  }
+  if (stacks == 0) return;
+  print_count(text, blocks, bytes, " blocks allocated at ");
+  text_decimal(text, stacks);
+  text_string(text, " other places\n");
 }
 
 void check_heap_print_leaks(void) {
@@ -212,9 +230,12 @@ void check_heap_print_leaks(void) {
   for (int i = 0; i < LEAK_GROUPS; i++) {
     struct stack_depot_entry *entry = greatest_group();
     if (entry == NULL) break;
-    print_group(&text, entry->live_blocks, entry->live_bytes, entry);
-    entry->live_bytes = 0;
+    print_group(&text, entry);
+    entry->live_blocks = entry->live_bytes = 0;
   }
-  if (unknown_blocks > 0) print_group(&text, unknown_blocks, unknown_bytes, NULL);
+  print_rest(&text);
+  if (unknown_blocks > 0) {
+    print_count(&text, unknown_blocks, unknown_bytes, " blocks whose allocation was not recorded (box_stacks)\n");
+  }
   text_end(&text);
 }
