@@ -123,6 +123,28 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   return false;
 }
 
+// What is in no block: pages that went back to the page arena.
+static bool check_free_slabs(const struct superslab *superslab, uint32_t slabs, struct hak_misuse *misuse) {
+  for (unsigned first = 0, end; first < HAK_SUPERSLAB_SLABS; first = end) {
+    for (end = first; end < HAK_SUPERSLAB_SLABS && (slabs >> end & 1) != 0;) end++;
+    uintptr_t wrong = free_memory_check(superslab->address + first * HAK_SLAB_BYTES, (end - first) * HAK_SLAB_BYTES);
+    if (wrong != 0) {
+      *misuse = (struct hak_misuse){.kind = HAK_MISUSE_WRITE_AFTER_FREE, .function = call_check.function};
+      misuse->pointer = (const void *)wrong;
+      return false;
+    }
+    if (end == first) end++;
+  }
+  return true;
+}
+
+static void check_unused_memory(struct hak_misuse *misuse) {
+  for (size_t i = 0; i < registry.superslabs_used; i++) {
+    const struct superslab *superslab = registry.superslabs[i];
+    if (superslab != NULL && !check_free_slabs(superslab, page_arena_free_slabs(superslab), misuse)) return;
+  }
+}
+
 static bool check_visited(struct visitor *visitor, struct slab *run, struct superslab *span) {
   if (run != NULL && run->state == SLAB_CLASS) return check_class_run(run, visitor->misuse);
   struct large_place place;
@@ -138,6 +160,7 @@ HAK_PUBLIC int hak_check_heap(struct hak_misuse *violation) {
   shared_pool_lock_all();
   page_arena_lock_all();
   visit_all(&visitor);
+  if (IS_BOX && misuse.kind == HAK_MISUSE_NONE) check_unused_memory(&misuse);
   page_arena_unlock_all();
   shared_pool_unlock_all();
   os_error_set(error);

@@ -365,6 +365,11 @@ void page_arena_read_statistics(struct page_arena_statistics *statistics) {
   lock_release(&arena.lock);
 }
 
+uint32_t page_arena_free_slabs(const struct superslab *superslab) {
+  if (superslab->state == SUPERSLAB_SLABS) return superslab->free_slabs;
+  return superslab->state == SUPERSLAB_FREE && span_is_mapped(superslab) ? ALL_SLABS : 0;
+}
+
 void page_arena_lock_all(void) {
   lock_acquire(&arena.lock);
   stack_depot_lock();

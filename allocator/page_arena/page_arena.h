@@ -50,6 +50,9 @@ HAK_INTERNAL size_t page_arena_purge_all(void);
 HAK_INTERNAL void page_arena_count_large(ptrdiff_t blocks, ptrdiff_t usable_bytes, ptrdiff_t bytes);
 HAK_INTERNAL void page_arena_read_statistics(struct page_arena_statistics *statistics);
 
+// For hak_check_heap: the slabs of a superslab that nobody uses, and that have memory. The caller holds the layer's locks.
+HAK_INTERNAL uint32_t page_arena_free_slabs(const struct superslab *superslab);
+
 // For fork: holds the layer's locks.
 HAK_INTERNAL void page_arena_lock_all(void);
 HAK_INTERNAL void page_arena_unlock_all(void);

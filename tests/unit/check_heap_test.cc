@@ -206,6 +206,27 @@ FRESH_TEST(CheckHeapTest, BytesOfBlocksInLists) {
   hak_free(neighbour);
 }
 
+// Slabs that went back, and whole superslabs.
+FRESH_TEST(CheckHeapTest, BytesOfFreeMemory) {
+  std::vector<unsigned char *> blocks;
+  Fill(&blocks);
+  unsigned char *const kept = Allocate(1);
+  for (unsigned char *const block : blocks) hak_free(block);
+  hak_trim(0);
+  ExpectWhole();
+  for (unsigned char *const block : blocks) {
+    if (registry_find_run(reinterpret_cast<uintptr_t>(block)) != nullptr || !kFills) continue;
+    {
+      const Overwritten<unsigned char> wrong(block, 7);
+      const struct hak_misuse violation = ExpectFound(HAK_MISUSE_WRITE_AFTER_FREE);
+      EXPECT_EQ(block, violation.pointer);
+      EXPECT_EQ(nullptr, violation.block);
+    }
+    ExpectWhole();
+  }
+  hak_free(kept);
+}
+
 // ---- Counts ---------------------------------------------------------------------------------------------------------
 
 FRESH_TEST(CheckHeapTest, CountsOfASlab) {
