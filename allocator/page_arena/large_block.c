@@ -65,6 +65,12 @@ static void set_size(const struct large_place *place, size_t old_size, size_t si
   HAK_TRACK_FREED((void *)end, run_end - end);
 }
 
+// The bytes before a block that are filled. Pages before these are as free memory is.
+static size_t filled_front(const struct large_place *place) {
+  size_t page = os_page_size();
+  return place->offset < page ? place->offset : page;
+}
+
 // A block that was just taken: what the Box notes of it, and the guard in front.
 static void begin_block(const struct large_place *place, size_t size, size_t alignment) {
   page_arena_count_large(1, (ptrdiff_t)large_block_capacity(place), (ptrdiff_t)place->bytes);
@@ -74,7 +80,7 @@ static void begin_block(const struct large_place *place, size_t size, size_t ali
     *record = (struct block_record){.state = BLOCK_IN_HAND};
     if (alignment > HAK_ALIGNMENT) record->alignment_shift = (uint8_t)__builtin_ctzll(alignment);
     if (HAK_BOX_FILLS && place->offset > 0) {
-      memset((void *)(large_block_address(place) - GUARD_BYTES), HAK_FILL, GUARD_BYTES);
+      memset((void *)(large_block_address(place) - filled_front(place)), HAK_FILL, filled_front(place));
     }
   }
   HAK_TRACK_ALLOCATED((void *)large_block_address(place), 0);
@@ -192,7 +198,9 @@ size_t large_block_usable(const void *user) {
 
 uintptr_t large_block_check_front(const struct large_place *place) {
   if (place->offset == 0) return 0;
-  return free_memory_check_fill(large_block_address(place) - GUARD_BYTES, GUARD_BYTES - HAK_SEED_BUG(44));
+  size_t filled = filled_front(place);
+  uintptr_t wrong = free_memory_check(place->start, place->offset - filled);
+  return wrong != 0 ? wrong : free_memory_check_fill(large_block_address(place) - filled, filled - HAK_SEED_BUG(44));
 }
 
 uintptr_t large_block_check_slack(const struct large_place *place) {
