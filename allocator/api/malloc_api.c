@@ -143,7 +143,7 @@ static void *resize_large(void *user, size_t usable, size_t size) {
 HAK_PUBLIC void *hak_realloc(void *pointer, size_t size) {
   if (pointer == NULL) return malloc_inline(size);
   if (HAK_UNLIKELY(size == 0)) {
-    if (!HAK_SEED_BUG(97)) free_inline(pointer, &box_call_free);
+    if (!HAK_SEED_BUG(97)) free_inline(pointer, &box_call_realloc);
     return NULL;
   }
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) return box_realloc(pointer, size);
