@@ -146,6 +146,11 @@ void *box_realloc(void *user, size_t size) {
 size_t box_usable_size(const void *user) {
   static const struct box_call call = {"malloc_usable_size", BOX_MALLOC, false, BOX_UNKNOWN, BOX_UNKNOWN};
   struct box_block block;
-  if (user == NULL || !box_examine((void *)user, &call, &block)) return 0;
+  if (user == NULL) return 0;
+  // Looking at a large block asks the kernel which pages were touched.
+  int error = os_error_get();
+  bool examined = box_examine((void *)user, &call, &block);
+  os_error_set(error);
+  if (!examined) return 0;
   return block.capacity - (HAK_SEED_BUG(98) ? 0 : block.record->slack);
 }

@@ -277,13 +277,15 @@ FRESH_TEST(CheckHeapTest, MoreBlocksThanASlabHasRoomFor) {
 // ---- The call itself ------------------------------------------------------------------------------------------------
 
 FRESH_TEST(CheckHeapTest, ErrnoStays) {
-  unsigned char *const block = Allocate(100);
+  unsigned char *const block = Allocate(100), *const large = Allocate(100000);
   hak_free(Allocate(100000));
   // Nor where the kernel does not say which pages were touched.
   const struct rlimit none = {0, 0};
   ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
   errno = EDOM;
   EXPECT_EQ(0, hak_check_heap(nullptr));
+  EXPECT_EQ(EDOM, errno);
+  EXPECT_LE(100000u, hak_usable_size(large));
   EXPECT_EQ(EDOM, errno);
   const Overwritten<unsigned char> wrong(block - 1, 0);
   EXPECT_EQ(1, hak_check_heap(nullptr));
