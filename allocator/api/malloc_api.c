@@ -68,7 +68,7 @@ HAK_PUBLIC void *hak_malloc(size_t size) { return malloc_inline(size); }
 HAK_PUBLIC void hak_free(void *pointer) { free_inline(pointer, &box_call_free); }
 
 HAK_PUBLIC void hak_free_sized(void *pointer, size_t size) {
-  struct box_call call = {"free_sized", BOX_MALLOC, true, BOX_GIVEN(size), BOX_UNKNOWN};
+  struct box_call call = {"free_sized", BOX_MALLOC, true, BOX_GIVEN(size), BOX_NO_ALIGNMENT};
   free_inline(pointer, &call);
 }
 

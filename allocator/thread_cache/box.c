@@ -127,7 +127,9 @@ static enum hak_misuse_kind compare_call(const struct box_call *call, const stru
     misuse->expected_size = found->capacity - found->record->slack;
     return HAK_MISUSE_SIZE_MISMATCH;
   }
-  if (call->alignment != BOX_UNKNOWN) {
+  bool matches = call->family == found->record->function;
+  // malloc's and new's own blocks may be mixed on purpose, aligned or not.
+  if (call->alignment != BOX_UNKNOWN && (call->alignment != BOX_NO_ALIGNMENT || matches)) {
     size_t expected = found->record->alignment_shift == 0 ? 0 : (size_t)1 << found->record->alignment_shift;
     if (call->alignment != expected && (call->alignment > HAK_ALIGNMENT || expected != 0)) {
       misuse->given_size = call->alignment;
@@ -135,7 +137,6 @@ static enum hak_misuse_kind compare_call(const struct box_call *call, const stru
       return HAK_MISUSE_ALIGNMENT_MISMATCH;
     }
   }
-  bool matches = call->family == found->record->function;
   return matches || !call->frees || !options.box_match_functions ? HAK_MISUSE_NONE : HAK_MISUSE_FUNCTION_MISMATCH;
 }
 

@@ -23,6 +23,9 @@ enum box_family { BOX_MALLOC, BOX_NEW, BOX_NEW_ARRAY };
 // A size or alignment that a caller gave, whatever it is: no block has either of these two.
 #define BOX_GIVEN(number) ((number) == BOX_UNKNOWN ? BOX_UNKNOWN - 1 : (number))
 
+// The alignment of a caller's block that was allocated by a function without one.
+#define BOX_NO_ALIGNMENT ((size_t)0)
+
 // A call that is given a pointer, as the checks see it.
 struct box_call {
   const char *function;
@@ -91,8 +94,10 @@ HAK_INLINE struct block_record *box_find_whole(void *user, const struct box_call
                 (HAK_SEED_BUG(81) && (block_header_get(block) & HAK_HEADER_FREE) == HAK_HEADER_LIVE)) &&
                box_next_header_is_whole(*size_class, block) &&
                block_memory_slack_is_filled((const char *)user + stride - HAK_HEADER_BYTES, record->slack);
-  bool right = (call->size == BOX_UNKNOWN || call->size == stride - HAK_HEADER_BYTES - record->slack) &&
-               call->alignment == BOX_UNKNOWN && call->family == record->function;
+  bool right =
+      (call->size == BOX_UNKNOWN || call->size == stride - HAK_HEADER_BYTES - record->slack) &&
+      (call->alignment == BOX_UNKNOWN || (call->alignment == BOX_NO_ALIGNMENT && record->alignment_shift == 0)) &&
+      call->family == record->function;
   return HAK_LIKELY(whole && right) ? record : NULL;
 }
 
