@@ -113,10 +113,12 @@ HAK_INLINE bool thread_cache_push(size_t size_class, struct block *block) {
     if (HAK_UNLIKELY(options.box_scan) && !box_scan_list((unsigned)size_class, block, cache->heads[size_class]))
       return true;
     struct block_record *record = block_record_of(block);
+    atomic_write_relaxed(&record->state, BLOCK_IN_HAND);
+    HAK_COMPILER_BARRIER();
     record->link = cache->heads[size_class];
-    record->state = HAK_BLOCK_CACHED;
   }
   block_link_set(block, cache->heads[size_class]);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_leave(block_record_of(block), HAK_BLOCK_CACHED);
   // In this order also in memory: a fork at any point then finds a list that is whole.
   HAK_COMPILER_BARRIER();
   cache->heads[size_class] = block;
