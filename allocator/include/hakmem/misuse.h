@@ -69,10 +69,10 @@ struct hak_misuse {
 // frees nothing, realloc and malloc_usable_size answer NULL and 0.
 //
 // Writes to free memory are found by calls that are not at fault, and that go on when the handler returns. What was written
-// to is out of every list before the handler is called, and nothing finds it a second time: a block is as it was found, but for
-// its header; memory that was given back, in which no block is any more, has been made free memory again. A handler that
-// does not return, by longjmp, keeps such a block from being used. One that allocates may be called again within itself, for
-// other memory that was written to.
+// to is out of every list before the handler is called, and nothing finds it a second time: a block is as it was found, but
+// for its header; memory in which no block is any more has been made free memory again. A handler that does not return, by
+// longjmp, keeps such a block, or its slab, from being used. One that allocates or frees may be called again within itself, once
+// for each other block, or other memory, that was written to.
 typedef void (*hak_misuse_handler)(const struct hak_misuse *misuse);
 
 #ifdef __cplusplus
