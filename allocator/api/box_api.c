@@ -10,6 +10,7 @@
 #include "allocator/api/malloc_inline.h"
 #include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
+#include "allocator/page_arena/free_memory.h"
 #include "allocator/thread_cache/thread_record.h"
 
 HAK_INTERNAL_DEFINITION const struct box_call box_call_free = {"free", BOX_MALLOC, true, BOX_UNKNOWN, BOX_UNKNOWN};
@@ -22,7 +23,7 @@ HAK_INLINE struct quarantine *quarantine_of(unsigned size_class) {
   return HAK_LIKELY(record != NULL) ? &record->quarantines[size_class] : thread_cache_quarantine(size_class);
 }
 
-// The oldest block in quarantine, where there are enough; otherwise the first one of the list.
+// The oldest block in quarantine, where there are enough; otherwise the first one of the list. It is looked at when it is out.
 void *box_allocate(unsigned size_class, size_t size) {
   struct thread_cache *cache = thread_cache_get();
   struct block *block;
@@ -32,15 +33,15 @@ void *box_allocate(unsigned size_class, size_t size) {
   if (HAK_LIKELY(quarantine->count > quarantine->least)) {
     block = quarantine->first;
     record = block_record_of(block);
-    box_check_quarantined(size_class, block);
     quarantine_remove(quarantine, record);
+    box_check_quarantined(size_class, block);
   } else {
     block = cache->heads[size_class];
     if (HAK_UNLIKELY(block == NULL)) return NULL;
     record = block_record_of(block);
-    box_check_listed(size_class, block, record);
     cache->heads[size_class] = record->link;
     cache->rooms[size_class]++;
+    box_check_listed(size_class, block, record);
   }
   box_note_allocation(size_class, block, record, size, 0);
   return user_of_block(block);
@@ -135,6 +136,7 @@ void *box_realloc(void *user, size_t size) {
     return NULL;
   }
   void *resized = resize(&block, size);
+  free_memory_report_written();
   if (resized == NULL) {
     os_error_set_no_memory();
   } else {

@@ -113,7 +113,7 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   if (record->state == HAK_BLOCK_LIVE) return check_live_block((void *)large_block_address(place), misuse);
   // Neither live nor in quarantine, it is in somebody's hand.
   if (record->state != HAK_BLOCK_QUARANTINED) return true;
-  uintptr_t wrong = free_memory_check(place->start, place->bytes);
+  uintptr_t wrong = record->filled ? free_memory_check(place->start, place->bytes) : 0;
   if (wrong == 0) return true;
   *misuse = (struct hak_misuse){.kind = HAK_MISUSE_WRITE_AFTER_FREE, .function = call_check.function};
   misuse->pointer = (const void *)wrong;

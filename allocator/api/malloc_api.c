@@ -9,6 +9,7 @@
 #include "allocator/api/process_lifecycle.h"
 #include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
+#include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/large_block.h"
 #include "hakmem/hakmem.h"
 
@@ -22,13 +23,16 @@ void *allocate_large(size_t size, size_t alignment, bool zero) {
   void *user = large_block_allocate(size, at_least, zero);
   if (user == NULL && trim_for(size > alignment ? size : alignment)) user = large_block_allocate(size, at_least, zero);
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && user != NULL) box_note_large_allocation(user, alignment);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) free_memory_report_written();
   return user;
 }
 
 void *allocate_of_class(unsigned size_class, size_t size, size_t alignment) {
   struct block *block = thread_cache_refill(size_class);
   if (block == NULL && trim_for(HAK_SLAB_BYTES)) block = thread_cache_refill(size_class);
-  return block == NULL ? NULL : hand_out(size_class, block, size, alignment);
+  void *user = block == NULL ? NULL : hand_out(size_class, block, size, alignment);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) free_memory_report_written();
+  return user;
 }
 
 HAK_COLD void *malloc_slowly(size_t size) {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a free block of the Box must look like, and what a record says of its block. Layer: page_arena; calls the stack depot.
-// No lock: whoever calls owns the block, or only reads. Test: tests/unit/block_record_test.cc, tests/death.
+// What a free block of the Box must look like, and what a record says of its block. Layer: page_arena; calls os and the stack
+// depot. No lock: whoever calls owns the block, or only reads. Test: tests/unit/block_record_test.cc, tests/death.
 
 #include "allocator/page_arena/block_record.h"
 
+#include "allocator/os/misuse.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/stack_depot.h"
 
@@ -53,4 +54,14 @@ bool block_record_check_free(unsigned size_class, const struct block *block, con
   misuse->usable_size = size_class_usable(size_class);
   block_record_describe(record, misuse);
   return false;
+}
+
+HAK_COLD void block_record_report_free(unsigned size_class, struct block *block, struct block_record *record,
+                                       const char *function) {
+  struct hak_misuse misuse;
+  if (block_record_check_free(size_class, block, record, function, &misuse)) return;
+  record->filled = 0;
+  record->link = block_link_get(block);
+  block_header_set(block, block_header_free(size_class));
+  misuse_report(&misuse);
 }

@@ -20,6 +20,10 @@ HAK_BEGIN_DECLARATIONS
 HAK_INTERNAL bool block_record_check_free(unsigned size_class, const struct block *block,
                                           const struct block_record *record, const char *function,
                                           struct hak_misuse *misuse);
+// Reports a free block that is not as it was left. It must be in no list, or its list be given up: a handler may use the heap.
+// From before the report on its contents count as unknown, so that it is reported once; they stay as they were found.
+HAK_INTERNAL void block_record_report_free(unsigned size_class, struct block *block, struct block_record *record,
+                                           const char *function);
 // Completes a report, whose pointer, block and usable size are set, by what the record says.
 HAK_INTERNAL void block_record_describe(const struct block_record *record, struct hak_misuse *misuse);
 HAK_END_DECLARATIONS

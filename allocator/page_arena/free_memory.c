@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "allocator/base/config.h"
+#include "allocator/os/misuse.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/block_memory.h"
 
@@ -60,6 +61,25 @@ static uintptr_t check_page(uintptr_t address, size_t page_size) {
 
 uintptr_t free_memory_check(uintptr_t address, size_t bytes) {
   return HAK_BOX_FILLS ? visit_touched(address, bytes, check_page) : 0;
+}
+
+// The first address that the thread found and has not reported: a call takes memory once, unless it fails.
+static HAK_THREAD_LOCAL uintptr_t noted;
+
+bool free_memory_take(uintptr_t address, size_t bytes) {
+  if (!HAK_BOX_FILLS) return true;
+  uintptr_t wrong = free_memory_check(address, bytes);
+  if (wrong == 0) return true;
+  if (noted == 0) noted = wrong;
+  free_memory_fill(address, bytes);
+  return false;
+}
+
+void free_memory_report_written(void) {
+  uintptr_t wrong = HAK_BOX_FILLS ? noted : 0;
+  if (HAK_LIKELY(wrong == 0)) return;
+  noted = 0;
+  misuse_report_pointer(HAK_MISUSE_WRITE_AFTER_FREE, "malloc", (const void *)wrong);
 }
 
 static uintptr_t find_other_byte(uintptr_t address, uintptr_t end) {

@@ -18,6 +18,11 @@ HAK_BEGIN_DECLARATIONS
 HAK_INTERNAL void free_memory_fill(uintptr_t address, size_t bytes);
 // The first byte of these whole pages that is not as it must be; 0 if all are.
 HAK_INTERNAL uintptr_t free_memory_check(uintptr_t address, size_t bytes);
+// Memory that is about to be used again must be as it was left, and is made so otherwise. Whether it was. What was written
+// to is noted, because a caller may hold locks, and records not be right yet.
+HAK_INTERNAL bool free_memory_take(uintptr_t address, size_t bytes);
+// Reports what the calling thread noted; called with no lock held, when the heap is whole. errno may change.
+HAK_INTERNAL void free_memory_report_written(void);
 // The first of these bytes that is not HAK_FILL; 0 if all are.
 HAK_INTERNAL uintptr_t free_memory_check_fill(uintptr_t address, size_t bytes);
 HAK_END_DECLARATIONS

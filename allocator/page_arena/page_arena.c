@@ -11,7 +11,6 @@
 #include "allocator/base/options.h"
 #include "allocator/base/seeded_bug.h"
 #include "allocator/os/lock.h"
-#include "allocator/os/misuse.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/metadata.h"
@@ -136,15 +135,6 @@ static struct superslab *superslab_for_run(unsigned slabs) {
   return superslab;
 }
 
-// For the Box: memory about to be used again must be as it was left. Holds no lock.
-static void check_free_memory(uintptr_t address, size_t bytes) {
-  if (!HAK_BOX_FILLS) return;
-  uintptr_t wrong = free_memory_check(address, bytes);
-  if (wrong == 0) return;
-  misuse_report_pointer(HAK_MISUSE_WRITE_AFTER_FREE, "malloc", (const void *)wrong);
-  free_memory_fill(address, bytes);
-}
-
 // What nobody uses any more. Holds no lock.
 static void retire_memory(uintptr_t address, size_t bytes) {
   free_memory_fill(address, bytes);
@@ -167,7 +157,7 @@ struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zero
     list_add(superslab);
   }
   lock_release(&arena.lock);
-  if (run != NULL) check_free_memory(run->address, slab_run_bytes(run));
+  if (run != NULL && !free_memory_take(run->address, slab_run_bytes(run))) *zeroed = false;
   return run;
 }
 
@@ -222,7 +212,7 @@ bool page_arena_resize_run(struct slab *run, unsigned slabs) {
     }
   }
   lock_release(&arena.lock);
-  if (done && bytes > old_bytes) check_free_memory(run->address + old_bytes, bytes - old_bytes);
+  if (done && bytes > old_bytes) (void)free_memory_take(run->address + old_bytes, bytes - old_bytes);
   return done;
 }
 
@@ -253,6 +243,17 @@ static void leave_span(struct superslab *first, size_t count, bool purged) {
   span_give(first, count);
 }
 
+// For the Box: what was known to be zero was written to, and filled.
+static void forget_zero(struct superslab *span) {
+  lock_acquire(&arena.lock);
+  struct superslab *superslab = span;
+  for (size_t i = 0; i < span->span_superslabs; i++) {
+    if (i > 0) superslab = span_next(superslab);
+    superslab->zero_slabs = 0;
+  }
+  lock_release(&arena.lock);
+}
+
 struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
   if (alignment < HAK_SUPERSLAB_BYTES) alignment = HAK_SUPERSLAB_BYTES;
   lock_acquire(&arena.lock);
@@ -262,7 +263,7 @@ struct superslab *page_arena_take_span(size_t superslabs, size_t alignment) {
     span->span_superslabs = superslabs;
   }
   lock_release(&arena.lock);
-  if (span != NULL) check_free_memory(span->address, superslabs << HAK_SUPERSLAB_SHIFT);
+  if (span != NULL && !free_memory_take(span->address, superslabs << HAK_SUPERSLAB_SHIFT)) forget_zero(span);
   return span;
 }
 
@@ -322,7 +323,7 @@ bool page_arena_resize_span(struct superslab *span, size_t superslabs) {
   }
   if (done) span->span_superslabs = superslabs;
   lock_release(&arena.lock);
-  if (done && bytes > old_bytes) check_free_memory(span->address + old_bytes, bytes - old_bytes);
+  if (done && bytes > old_bytes) (void)free_memory_take(span->address + old_bytes, bytes - old_bytes);
   return done;
 }
 

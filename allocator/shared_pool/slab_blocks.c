@@ -8,7 +8,6 @@
 
 #include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
-#include "allocator/os/misuse.h"
 #include "allocator/shared_pool/record_table.h"
 
 bool slab_blocks_begin(struct slab *run) {
@@ -36,10 +35,7 @@ void slab_blocks_end(struct slab *run) {
   if (HAK_CHECKS_LEVEL != HAK_CHECKS_BOX) return;
   char *user = (char *)run->address + run->first_offset;
   for (uint32_t i = 0; i < run->carved; i++, user += size_classes[run->size_class].stride) {
-    struct hak_misuse misuse;
-    if (!block_record_check_free(run->size_class, block_of_user(user), &run->records[i], "free", &misuse)) {
-      misuse_report(&misuse);
-    }
+    block_record_report_free(run->size_class, block_of_user(user), &run->records[i], "free");
   }
 }
 

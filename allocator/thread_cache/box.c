@@ -219,6 +219,7 @@ void box_note_large_free(const struct box_block *block) {
   record->freed_by = box_thread();
   record->free_stack = options.box_stacks == 0 ? 0 : box_record_stack();
   free_memory_fill(block->large.start, block->large.bytes);
+  record->filled = 1;
   box_leave(record, HAK_BLOCK_QUARANTINED);
   HAK_TRACK_BLOCK_FREED(block->user, block->capacity);
   HAK_TRACK_FREED((void *)block->large.start, block->large.bytes);
@@ -227,12 +228,7 @@ void box_note_large_free(const struct box_block *block) {
 // ---- The TLS SLL ----------------------------------------------------------------------------------------------------
 
 HAK_COLD void box_report_free_block(unsigned size_class, struct block *block) {
-  struct block_record *record = block_record_of(block);
-  struct hak_misuse misuse;
-  if (block_record_check_free(size_class, block, record, "malloc", &misuse)) return;
-  misuse_report(&misuse);
-  // The program goes on: the block is filled as if it were fresh.
-  record->filled = 0;
+  block_record_report_free(size_class, block, block_record_of(block), "malloc");
 }
 
 HAK_COLD bool box_scan_list(unsigned size_class, struct block *block, const struct block *list) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The Box: what every push and pop of the TLS SLL, and every pointer that a program gives back, must pass at checks level 2.
-// A check comes before anything is changed and with no lock held; what it finds is reported by os/misuse.h. The other levels
+// What it finds is reported by os/misuse.h, with no lock held and while the heap is whole, because a handler may use it: a call
+// that is at fault is found before anything is changed, and a free block is in no list when it is looked at. The other levels
 // contain none of this. Layer: thread_cache; reads the registry and the records of blocks.
 
 #ifndef ALLOCATOR_THREAD_CACHE_BOX_H_
@@ -57,7 +58,7 @@ HAK_INTERNAL void box_note_family(void *user, enum box_family family);
 HAK_INTERNAL void box_note_resize(const struct box_block *block, size_t size);
 // Ends a large block's life, which box_claim has claimed.
 HAK_INTERNAL void box_note_large_free(const struct box_block *block);
-// Reports what is wrong with a free block.
+// Reports what is wrong with a free block, which is in no list.
 HAK_INTERNAL void box_report_free_block(unsigned size_class, struct block *block);
 // With the option box_scan: whether a block that is about to enter a list is not in it. Reports misuse otherwise.
 HAK_INTERNAL bool box_scan_list(unsigned size_class, struct block *block, const struct block *list);
@@ -127,7 +128,7 @@ HAK_INLINE void box_note_free(unsigned size_class, struct block *block, struct b
   HAK_TRACK_BLOCK_FREED(block, size_class_usable(size_class));
 }
 
-// Looks whether a block that leaves its list is as it was left, and reports misuse otherwise.
+// Looks whether a block that was taken out of its list is as it was left, and reports misuse otherwise.
 HAK_INLINE void box_check_listed(unsigned size_class, struct block *block, const struct block_record *record) {
   bool whole = block_header_get(block) == block_header_free(size_class) &&
                (block_link_get(block) == record->link || HAK_SEED_BUG(82)) &&
@@ -135,7 +136,7 @@ HAK_INLINE void box_check_listed(unsigned size_class, struct block *block, const
   if (HAK_UNLIKELY(!whole)) box_report_free_block(size_class, block);
 }
 
-// The same for one that leaves its quarantine.
+// The same for one that was taken out of its quarantine.
 HAK_INLINE void box_check_quarantined(unsigned size_class, struct block *block) {
   bool whole = block_header_get(block) == block_header_free(size_class) &&
                block_memory_is_filled(block, size_class_usable(size_class) - HAK_SEED_BUG(83));

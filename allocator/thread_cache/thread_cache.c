@@ -22,13 +22,13 @@ HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL struct thread_cache thread_cache;
 #define FIRST_REFILL_BYTES 2048
 
 static void moving_begin(struct thread_record *record) {
-  atomic_write_relaxed(&record->moving, 1);
+  atomic_write_relaxed(&record->moving, record->moving + 1);
   HAK_COMPILER_BARRIER();
 }
 
 static void moving_end(struct thread_record *record) {
   HAK_COMPILER_BARRIER();
-  atomic_write_relaxed(&record->moving, 0);
+  atomic_write_relaxed(&record->moving, record->moving - 1);
 }
 
 // The list of a class as a chain; the list is empty afterwards and has its full room.
@@ -40,6 +40,12 @@ static struct chain take_list(struct thread_record *record, unsigned size_class)
   cache->heads[size_class] = NULL;
   cache->rooms[size_class] = (int32_t)full;
   return chain;
+}
+
+static struct chain take_spare(struct thread_record *record, unsigned size_class) {
+  struct chain spare = record->spare[size_class];
+  record->spare[size_class] = (struct chain){NULL, 0};
+  return spare;
 }
 
 // How many blocks an empty list may take, from now on.
@@ -118,17 +124,17 @@ HAK_COLD void thread_cache_no_room(unsigned size_class) {
 // Where a class's slabs are mostly free, a thread keeps no more blocks of it than these in its list, and in its spare chain.
 #define SPARSE_LIST 4
 
-// The full list becomes the spare chain, and a spare chain that is there goes to the pool.
+// The full list becomes the spare chain, and a spare chain that is there goes to the pool. With the Box a slab that goes back
+// is looked at, and a handler may use the list and the spare chain meanwhile: nothing is known of them afterwards.
 static void flush_list(struct thread_record *record, unsigned size_class) {
   moving_begin(record);
-  struct chain spare = record->spare[size_class];
+  struct chain spare = take_spare(record, size_class);
   record->spare[size_class] = take_list(record, size_class);
   if (spare.count > 0 && !HAK_SEED_BUG(71) && shared_pool_give(size_class, spare)) {
-    struct chain listed = record->spare[size_class];
-    record->spare[size_class] = (struct chain){NULL, 0};
-    shared_pool_sort_back(size_class, listed);
+    struct chain listed = take_spare(record, size_class);
+    if (listed.count > 0) shared_pool_sort_back(size_class, listed);
     uint32_t full = shared_pool_chain_blocks(size_class);
-    set_full(record, size_class, full < SPARSE_LIST ? full : SPARSE_LIST);
+    if (record->cache->heads[size_class] == NULL) set_full(record, size_class, full < SPARSE_LIST ? full : SPARSE_LIST);
   }
   moving_end(record);
 }
@@ -145,7 +151,7 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
     shared_pool_sort_back(size_class, (struct chain){block, 1});
     return;
   }
-  if (thread_cache.rooms[size_class] == 0) flush_list(thread_cache.record, size_class);
+  while (thread_cache.rooms[size_class] == 0) flush_list(thread_cache.record, size_class);
   thread_cache_push(size_class, block);
 }
 
@@ -165,15 +171,16 @@ HAK_COLD void thread_cache_push_retired(unsigned size_class, struct block *block
   if (!HAK_SEED_BUG(72)) os_error_set(error);
 }
 
-static void report_quarantined(unsigned size_class, const struct block_record *record, void *user, size_t usable,
-                               uintptr_t wrong) {
+static void report_large(const struct large_place *place, uintptr_t wrong) {
+  struct block_record *record = large_block_record(place);
   struct hak_misuse misuse = {.kind = HAK_MISUSE_WRITE_AFTER_FREE,
                               .function = "free",
                               .pointer = (const void *)wrong,
-                              .block = user,
-                              .size_class = size_class,
-                              .usable_size = usable};
+                              .block = (const void *)large_block_address(place),
+                              .usable_size = large_block_capacity(place)};
   block_record_describe(record, &misuse);
+  // hak_check_heap need not say it once more.
+  record->filled = 0;
   misuse_report(&misuse);
 }
 
@@ -183,10 +190,9 @@ static void release_large(struct thread_record *record) {
   void *user = user_of_block(quarantine->first);
   if (!large_block_find((uintptr_t)user, &place)) return;
   quarantine_remove(quarantine, large_block_record(&place));
-  size_t usable = large_block_capacity(&place);
-  if (!HAK_SEED_BUG(73)) record->quarantined_large_bytes -= usable;
+  if (!HAK_SEED_BUG(73)) record->quarantined_large_bytes -= large_block_capacity(&place);
   uintptr_t wrong = free_memory_check(place.start, place.bytes);
-  if (wrong != 0) report_quarantined(0, large_block_record(&place), user, usable, wrong);
+  if (wrong != 0) report_large(&place, wrong);
   (void)large_block_free(user);
 }
 
@@ -196,7 +202,7 @@ HAK_COLD void thread_cache_release(struct quarantine *quarantine, unsigned size_
   struct block_record *record = block_record_of(block);
   quarantine_remove(quarantine, record);
   uintptr_t wrong = free_memory_check_fill((uintptr_t)block, sizeof *block);
-  if (wrong != 0) report_quarantined(size_class, record, block, size_class_usable(size_class), wrong);
+  if (wrong != 0) block_record_report_free(size_class, block, record, "free");
   if (wrong != 0 && HAK_SEED_BUG(74)) return;
   thread_cache_push_retired(size_class, block);
 }
@@ -215,33 +221,40 @@ void thread_cache_retire_large(void *user, struct block_record *block, size_t by
   }
 }
 
-static void release_quarantined(struct thread_record *record) {
+// Lets every quarantined block go. Whether there was one.
+static bool release_quarantined(struct thread_record *record) {
+  bool any = record->quarantines[0].count > 0;
   while (record->quarantines[0].count > 0) release_large(record);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
     struct quarantine *quarantine = &record->quarantines[size_class];
+    any = any || quarantine->count > 0;
     while (quarantine->count > 0) thread_cache_release(quarantine, size_class);
   }
+  return any;
 }
 
 static void give_chain(unsigned size_class, struct chain chain) { (void)shared_pool_give(size_class, chain); }
 
-// Gives all blocks of a cache away; the lists are empty afterwards and have their full room.
-static void give_all(struct thread_record *record, void (*give)(unsigned size_class, struct chain chain)) {
+// Gives all blocks of a cache away. The lists are empty afterwards and have their full room, unless a handler was called for
+// what was found in a slab. Whether there was a block.
+static bool give_all(struct thread_record *record, void (*give)(unsigned size_class, struct chain chain)) {
+  bool any = false;
   moving_begin(record);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) {
     struct chain listed = take_list(record, size_class);
-    struct chain spare = record->spare[size_class];
-    record->spare[size_class] = (struct chain){NULL, 0};
+    struct chain spare = take_spare(record, size_class);
+    any = any || listed.count + spare.count > 0;
     if (listed.count > 0) give(size_class, listed);
     if (spare.count > 0 && !HAK_SEED_BUG(75)) give(size_class, spare);
   }
   moving_end(record);
+  return any;
 }
 
 void thread_cache_drain(void) {
   if (thread_cache.state != THREAD_ATTACHED) return;
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) release_quarantined(thread_cache.record);
-  give_all(thread_cache.record, shared_pool_sort_back);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) (void)release_quarantined(thread_cache.record);
+  (void)give_all(thread_cache.record, shared_pool_sort_back);
 }
 
 // The last thing a thread does. Destructors that run later still may allocate and free: they do so without a cache.
@@ -252,9 +265,13 @@ static void detach(void *value) {
   if (thread_cache.state != THREAD_ATTACHED) return;
   struct thread_record *record = thread_cache.record;
   int error = os_error_get();
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !HAK_SEED_BUG(76)) release_quarantined(record);
+  // What a handler of the Box uses meanwhile comes into the cache again: until nothing is left, and nobody was called.
+  bool any;
+  do {
+    any = HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && !HAK_SEED_BUG(76) && release_quarantined(record);
+    if (!HAK_SEED_BUG(77)) any = give_all(record, give_chain) || any;
+  } while (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && any);
   thread_cache.state = THREAD_WITHOUT_CACHE;
-  if (!HAK_SEED_BUG(77)) give_all(record, give_chain);
   for (unsigned size_class = 1; size_class < HAK_CLASS_COUNT; size_class++) thread_cache.rooms[size_class] = 0;
   thread_cache.record = NULL;
   thread_record_give(record);

@@ -88,12 +88,12 @@ HAK_INLINE struct block *thread_cache_pop(size_t size_class) {
   struct block *block = cache->heads[size_class];
   if (HAK_UNLIKELY(block == NULL)) return NULL;
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
-    box_check_listed((unsigned)size_class, block, block_record_of(block));
     cache->heads[size_class] = block_next(block);
   } else {
     cache->heads[size_class] = block_link_get(block);
   }
   cache->rooms[size_class]++;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_check_listed((unsigned)size_class, block, block_record_of(block));
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) block_header_set(block, block_header_live((unsigned)size_class));
   return block;
 }
@@ -106,12 +106,13 @@ HAK_INLINE bool thread_cache_push(size_t size_class, struct block *block) {
     if (HAK_UNLIKELY(size_class == 0)) return false;
     if (HAK_UNLIKELY(block_header_get(block) != block_header_live((unsigned)size_class))) return false;
   }
+  // Its header says that it is free since box_note_free.
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && HAK_UNLIKELY(options.box_scan) &&
+      !box_scan_list((unsigned)size_class, block, cache->heads[size_class]))
+    return true;
   if (HAK_UNLIKELY(thread_cache_use_room(cache, size_class))) return false;
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) block_header_set(block, block_header_free((unsigned)size_class));
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
-    // Its header says that it is free since box_note_free.
-    if (HAK_UNLIKELY(options.box_scan) && !box_scan_list((unsigned)size_class, block, cache->heads[size_class]))
-      return true;
     struct block_record *record = block_record_of(block);
     atomic_write_relaxed(&record->state, BLOCK_IN_HAND);
     HAK_COMPILER_BARRIER();

@@ -18,7 +18,8 @@ struct thread_record {
   struct thread_cache *cache;  // of the thread, in its thread-local storage
   struct thread_record *next;
   struct thread_record *previous;
-  // Set while lists are moved about: a fork then finds them in no definite state.
+  // Not 0 while lists are moved about: a fork then finds them in no definite state. A handler of the Box may move lists while
+  // the call that found something does.
   uint32_t moving;
   uint16_t wanted[HAK_CLASS_COUNT];  // blocks of the next refill; grows with each
   // How many blocks a list may have: a full chain, or few where the slabs are mostly free.

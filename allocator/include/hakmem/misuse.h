@@ -62,9 +62,17 @@ struct hak_misuse {
   size_t free_frames;
 };
 
-// Called on the thread that found the misuse, with no lock held and before anything was changed; the struct is the
-// library's and valid during the call. A handler that returns turns the faulty call into one that did nothing: free frees
-// nothing, realloc and malloc_usable_size answer NULL and 0. It may call any hak_* function.
+// Called on the thread that found the misuse, with no lock held and while the heap is whole: it may call any hak_* function.
+// The struct is the library's and valid during the call.
+//
+// Where the call is at fault, nothing was changed before. A handler that returns turns it into one that did nothing: free
+// frees nothing, realloc and malloc_usable_size answer NULL and 0.
+//
+// Writes to free memory are found by calls that are not at fault, and that go on when the handler returns. What was written
+// to is out of every list before the handler is called, and nothing finds it a second time: a block is as it was found, but
+// for its header; memory in which no block is any more has been made free memory again. A handler that does not return, by
+// longjmp, keeps such a block, or its slab, from being used. One that allocates or frees may be called again within itself, once
+// for each other block, or other memory, that was written to.
 typedef void (*hak_misuse_handler)(const struct hak_misuse *misuse);
 
 #ifdef __cplusplus
