@@ -7,6 +7,7 @@ tools. Its native rules do the same work, so small repositories that pass them o
 
 load("@bazel_tools//tools/build_defs/repo:utils.bzl", "maybe")
 load(":googletest.bzl", "googletest_repository")
+load(":oss_fuzz.bzl", "oss_fuzz_repository")
 
 _RULES_CC = """
 cc_binary = native.cc_binary
@@ -118,3 +119,4 @@ def hakmem_development_repositories():
         shell_files["shell/sh_%s.bzl" % kind] = "sh_{kind} = native.sh_{kind}\n".format(kind = kind)
     maybe(_written_repository, name = "rules_shell", files = shell_files)
     maybe(googletest_repository, name = "com_google_googletest")
+    maybe(oss_fuzz_repository, name = "oss_fuzz")

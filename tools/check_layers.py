@@ -48,6 +48,7 @@ SKIPS = [
     ("api/check_heap.c", "page_arena/stack_depot.h", "live blocks are grouped by who allocated them"),
     ("api/process_lifecycle.c", "shared_pool/shared_pool.h", "fork takes the locks of every layer, from the top down"),
     ("api/process_lifecycle.c", "page_arena/page_arena.h", "start-up, and fork as above"),
+    ("api/process_lifecycle.c", "page_arena/stack_depot.h", "start-up loads what unwinds stacks"),
     ("api/statistics.c", "shared_pool/shared_pool.h", "counters are read, and memory is given back, layer by layer"),
     ("api/statistics.c", "page_arena/page_arena.h", "counters are read, and memory is given back, layer by layer"),
 ]

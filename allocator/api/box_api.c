@@ -15,6 +15,9 @@
 
 HAK_INTERNAL_DEFINITION const struct box_call box_call_free = {"free", BOX_MALLOC, true, BOX_UNKNOWN, BOX_UNKNOWN};
 
+HAK_INTERNAL_DEFINITION const struct box_call box_call_realloc = {"realloc", BOX_MALLOC, true, BOX_UNKNOWN,
+                                                                  BOX_UNKNOWN};
+
 HAK_INLINE struct quarantine *quarantine_of(unsigned size_class) {
   struct thread_record *record = thread_cache.record;
   return HAK_LIKELY(record != NULL) ? &record->quarantines[size_class] : thread_cache_quarantine(size_class);
@@ -126,10 +129,9 @@ static void *resize(const struct box_block *block, size_t size) {
 }
 
 void *box_realloc(void *user, size_t size) {
-  static const struct box_call call = {"realloc", BOX_MALLOC, true, BOX_UNKNOWN, BOX_UNKNOWN};
   struct box_block block;
   int error = os_error_get();
-  if (!box_examine(user, &call, &block)) {
+  if (!box_examine(user, &box_call_realloc, &block)) {
     os_error_set_invalid();
     return NULL;
   }
@@ -146,6 +148,11 @@ void *box_realloc(void *user, size_t size) {
 size_t box_usable_size(const void *user) {
   static const struct box_call call = {"malloc_usable_size", BOX_MALLOC, false, BOX_UNKNOWN, BOX_UNKNOWN};
   struct box_block block;
-  if (user == NULL || !box_examine((void *)user, &call, &block)) return 0;
+  if (user == NULL) return 0;
+  // Looking at a large block asks the kernel which pages were touched.
+  int error = os_error_get();
+  bool examined = box_examine((void *)user, &call, &block);
+  os_error_set(error);
+  if (!examined) return 0;
   return block.capacity - (HAK_SEED_BUG(98) ? 0 : block.record->slack);
 }

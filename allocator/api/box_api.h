@@ -11,6 +11,7 @@
 HAK_BEGIN_DECLARATIONS
 // free: nothing is known of the block but its address.
 HAK_INTERNAL_DATA const struct box_call box_call_free;
+HAK_INTERNAL_DATA const struct box_call box_call_realloc;
 // A block from the thread's list of a class; NULL where it is empty.
 HAK_INTERNAL void *box_allocate(unsigned size_class, size_t size);
 // Frees a block, or reports why not and does nothing. errno is kept.

@@ -78,16 +78,25 @@ static bool check_counts(const struct slab *run, uint32_t free_blocks, struct ha
   return false;
 }
 
+// What other threads had in hand when the process forked: in a child it stays so. In a heap that is quiet there is none.
+static bool is_in_hand(const struct block_record *record) {
+  return record->state == BLOCK_IN_HAND || record->state == HAK_BLOCK_UNKNOWN;
+}
+
 static bool check_class_run(const struct slab *run, struct hak_misuse *misuse) {
   const struct size_class *class = &size_classes[run->size_class];
   uintptr_t address = run->address + run->first_offset;
   uint32_t free_blocks = 0;
+  // One of which no block is used is in hand as a whole: it is on its way back to the page arena.
+  if (IS_BOX && run->used == 0) return true;
   for (uint32_t i = 0; i + HAK_SEED_BUG(108) < run->carved && i < class->blocks; i++, address += class->stride) {
     bool right;
     if (!IS_BOX) {
       right = check_header(run, address, misuse);
     } else if (run->records[i].state == HAK_BLOCK_LIVE) {
       right = check_live_block((void *)address, misuse);
+    } else if (is_in_hand(&run->records[i])) {
+      right = true;
     } else {
       free_blocks += run->records[i].state == HAK_BLOCK_FREE;
       right = block_record_check_free(run->size_class, (const struct block *)address, &run->records[i],
@@ -102,6 +111,8 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   if (!IS_BOX) return true;
   const struct block_record *record = large_block_record(place);
   if (record->state == HAK_BLOCK_LIVE) return check_live_block((void *)large_block_address(place), misuse);
+  // Neither live nor in quarantine, it is in somebody's hand.
+  if (record->state != HAK_BLOCK_QUARANTINED) return true;
   uintptr_t wrong = record->filled ? free_memory_check(place->start, place->bytes) : 0;
   if (wrong == 0) return true;
   *misuse = (struct hak_misuse){.kind = HAK_MISUSE_WRITE_AFTER_FREE, .function = call_check.function};
@@ -110,6 +121,28 @@ static bool check_large(const struct large_place *place, struct hak_misuse *misu
   misuse->usable_size = large_block_capacity(place);
   block_record_describe(record, misuse);
   return false;
+}
+
+// What is in no block: pages that went back to the page arena.
+static bool check_free_slabs(const struct superslab *superslab, uint32_t slabs, struct hak_misuse *misuse) {
+  for (unsigned first = 0, end; first < HAK_SUPERSLAB_SLABS; first = end) {
+    for (end = first; end < HAK_SUPERSLAB_SLABS && (slabs >> end & 1) != 0;) end++;
+    uintptr_t wrong = free_memory_check(superslab->address + first * HAK_SLAB_BYTES, (end - first) * HAK_SLAB_BYTES);
+    if (wrong != 0) {
+      *misuse = (struct hak_misuse){.kind = HAK_MISUSE_WRITE_AFTER_FREE, .function = call_check.function};
+      misuse->pointer = (const void *)wrong;
+      return false;
+    }
+    if (end == first) end++;
+  }
+  return true;
+}
+
+static void check_unused_memory(struct hak_misuse *misuse) {
+  for (size_t i = 0; i < registry.superslabs_used; i++) {
+    const struct superslab *superslab = registry.superslabs[i];
+    if (superslab != NULL && !check_free_slabs(superslab, page_arena_free_slabs(superslab), misuse)) return;
+  }
 }
 
 static bool check_visited(struct visitor *visitor, struct slab *run, struct superslab *span) {
@@ -127,6 +160,7 @@ HAK_PUBLIC int hak_check_heap(struct hak_misuse *violation) {
   shared_pool_lock_all();
   page_arena_lock_all();
   visit_all(&visitor);
+  if (IS_BOX && misuse.kind == HAK_MISUSE_NONE) check_unused_memory(&misuse);
   page_arena_unlock_all();
   shared_pool_unlock_all();
   os_error_set(error);
@@ -138,13 +172,13 @@ HAK_PUBLIC int hak_check_heap(struct hak_misuse *violation) {
 
 // ---- What was never freed -------------------------------------------------------------------------------------------
 
-// So many groups are printed, those with the most bytes first.
+// So many groups are printed, those with the most bytes first, and of the others how much they are.
 #define LEAK_GROUPS 20
 
 static size_t unknown_blocks, unknown_bytes;
 
 static void count_live(const struct block_record *record, size_t usable) {
-  if (record->state != HAK_BLOCK_LIVE) return;
+  if (record->state != HAK_BLOCK_LIVE || record->allocation_stack == STACK_DEPOT_OWN) return;
   struct stack_depot_entry *stack = stack_depot_entry(record->allocation_stack);
   *(stack == NULL ? &unknown_blocks : &stack->live_blocks) += 1;
   *(stack == NULL ? &unknown_bytes : &stack->live_bytes) += usable - record->slack;
@@ -162,14 +196,17 @@ static bool count_visited(struct visitor *visitor, struct slab *run, struct supe
   return true;
 }
 
-static void print_group(struct text *text, size_t blocks, size_t bytes, const struct stack_depot_entry *stack) {
+static void print_count(struct text *text, size_t blocks, size_t bytes, const char *which) {
   text_string(text, "hakmem: never freed: ");
   text_decimal(text, bytes);
   text_string(text, " bytes in ");
   text_decimal(text, blocks);
-  text_string(text,
-              stack == NULL ? " blocks whose allocation was not recorded (box_stacks)\n" : " blocks allocated at\n");
-  for (uint32_t i = 0; stack != NULL && i < stack->count; i++) {
+  text_string(text, which);
+}
+
+static void print_group(struct text *text, const struct stack_depot_entry *stack) {
+  print_count(text, stack->live_blocks, stack->live_bytes, " blocks allocated at\n");
+  for (uint32_t i = 0; i < stack->count; i++) {
     text_string(text, "    ");
     text_hexadecimal(text, (uintptr_t)stack->frames[i]);
     text_string(text, " ");
@@ -182,23 +219,46 @@ static struct stack_depot_entry *greatest_group(void) {
   struct stack_depot_entry *greatest = NULL;
   for (uint32_t number = 1; number <= stack_depot_count(); number++) {
     struct stack_depot_entry *entry = stack_depot_entry(number);
-    if (entry->live_bytes > (greatest == NULL ? 0 : greatest->live_bytes)) greatest = entry;
+    if (entry->live_blocks > 0 && (greatest == NULL || entry->live_bytes > greatest->live_bytes)) greatest = entry;
   }
   return greatest;
+}
+
+// What was not printed by its stack.
+static void print_rest(struct text *text) {
+  size_t stacks = 0, blocks = 0, bytes = 0;
+  for (uint32_t number = 1; number <= stack_depot_count(); number++) {
+    const struct stack_depot_entry *entry = stack_depot_entry(number);
+    stacks += entry->live_blocks > 0;
+    blocks += entry->live_blocks;
+    bytes += entry->live_bytes;
+  }
+  if (stacks == 0) return;
+  print_count(text, blocks, bytes, " blocks allocated at ");
+  text_decimal(text, stacks);
+  text_string(text, " other places\n");
 }
 
 void check_heap_print_leaks(void) {
   struct visitor visitor = {count_visited, NULL};
   struct text text;
   if (!IS_BOX || !process_ready()) return;
+  // Other threads may go on allocating and freeing until the process has ended.
+  shared_pool_lock_all();
+  page_arena_lock_all();
   visit_all(&visitor);
+  page_arena_unlock_all();
+  shared_pool_unlock_all();
   text_begin(&text, HAK_STANDARD_ERROR);
   for (int i = 0; i < LEAK_GROUPS; i++) {
     struct stack_depot_entry *entry = greatest_group();
     if (entry == NULL) break;
-    print_group(&text, entry->live_blocks, entry->live_bytes, entry);
-    entry->live_bytes = 0;
+    print_group(&text, entry);
+    entry->live_blocks = entry->live_bytes = 0;
   }
-  if (unknown_blocks > 0) print_group(&text, unknown_blocks, unknown_bytes, NULL);
+  print_rest(&text);
+  if (unknown_blocks > 0) {
+    print_count(&text, unknown_blocks, unknown_bytes, " blocks whose allocation was not recorded (box_stacks)\n");
+  }
   text_end(&text);
 }

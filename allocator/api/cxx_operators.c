@@ -118,17 +118,17 @@ HAK_INLINE void delete_array_inline(void *pointer, size_t size, size_t alignment
   free_inline(pointer, &call);
 }
 
-HAK_PUBLIC void _ZdlPv(void *pointer) { delete_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN); }
-HAK_PUBLIC void _ZdaPv(void *pointer) { delete_array_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN); }
-HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { delete_inline(pointer, BOX_GIVEN(size), BOX_UNKNOWN); }
-HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { delete_array_inline(pointer, BOX_GIVEN(size), BOX_UNKNOWN); }
+HAK_PUBLIC void _ZdlPv(void *pointer) { delete_inline(pointer, BOX_UNKNOWN, BOX_NO_ALIGNMENT); }
+HAK_PUBLIC void _ZdaPv(void *pointer) { delete_array_inline(pointer, BOX_UNKNOWN, BOX_NO_ALIGNMENT); }
+HAK_PUBLIC void _ZdlPvm(void *pointer, size_t size) { delete_inline(pointer, BOX_GIVEN(size), BOX_NO_ALIGNMENT); }
+HAK_PUBLIC void _ZdaPvm(void *pointer, size_t size) { delete_array_inline(pointer, BOX_GIVEN(size), BOX_NO_ALIGNMENT); }
 HAK_PUBLIC void _ZdlPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
   (void)nothrow;
-  delete_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN);
+  delete_inline(pointer, BOX_UNKNOWN, BOX_NO_ALIGNMENT);
 }
 HAK_PUBLIC void _ZdaPvRKSt9nothrow_t(void *pointer, const void *nothrow) {
   (void)nothrow;
-  delete_array_inline(pointer, BOX_UNKNOWN, BOX_UNKNOWN);
+  delete_array_inline(pointer, BOX_UNKNOWN, BOX_NO_ALIGNMENT);
 }
 HAK_PUBLIC void _ZdlPvSt11align_val_t(void *pointer, size_t alignment) {
   delete_inline(pointer, BOX_UNKNOWN, alignment);

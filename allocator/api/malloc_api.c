@@ -72,7 +72,7 @@ HAK_PUBLIC void *hak_malloc(size_t size) { return malloc_inline(size); }
 HAK_PUBLIC void hak_free(void *pointer) { free_inline(pointer, &box_call_free); }
 
 HAK_PUBLIC void hak_free_sized(void *pointer, size_t size) {
-  struct box_call call = {"free_sized", BOX_MALLOC, true, BOX_GIVEN(size), BOX_UNKNOWN};
+  struct box_call call = {"free_sized", BOX_MALLOC, true, BOX_GIVEN(size), BOX_NO_ALIGNMENT};
   free_inline(pointer, &call);
 }
 
@@ -147,7 +147,7 @@ static void *resize_large(void *user, size_t usable, size_t size) {
 HAK_PUBLIC void *hak_realloc(void *pointer, size_t size) {
   if (pointer == NULL) return malloc_inline(size);
   if (HAK_UNLIKELY(size == 0)) {
-    if (!HAK_SEED_BUG(97)) free_inline(pointer, &box_call_free);
+    if (!HAK_SEED_BUG(97)) free_inline(pointer, &box_call_realloc);
     return NULL;
   }
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) return box_realloc(pointer, size);

@@ -20,6 +20,7 @@
 #include "allocator/os/text.h"
 #include "allocator/os/misuse.h"
 #include "allocator/page_arena/page_arena.h"
+#include "allocator/page_arena/stack_depot.h"
 #include "allocator/shared_pool/shared_pool.h"
 #include "allocator/thread_cache/thread_cache.h"
 #include "hakmem/hakmem.h"
@@ -48,7 +49,7 @@ HAK_COLD bool process_initialize(void) {
   lock_release(&initialize_lock);
   // Without the lock, because it may allocate.
   if (hooks_wanted) register_fork_hooks();
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && hooks_wanted && options.box_stacks > 0) os_stack_prepare();
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX && hooks_wanted && options.box_stacks > 0) stack_depot_prepare();
   os_error_set(error);
   return initialized;
 }

@@ -40,10 +40,15 @@ static void describe_block(struct text *text, const struct hak_misuse *misuse) {
   text_string(text, "  block ");
   text_hexadecimal(text, (uintptr_t)misuse->block);
   text_string(text, ", ");
-  text_decimal(text, misuse->requested_size);
-  text_string(text, " bytes (");
-  text_decimal(text, misuse->usable_size);
-  text_string(text, " usable), ");
+  if (misuse->allocating_thread != 0) {
+    text_decimal(text, misuse->requested_size);
+    text_string(text, " bytes (");
+    text_decimal(text, misuse->usable_size);
+    text_string(text, " usable), ");
+  } else {
+    text_decimal(text, misuse->usable_size);
+    text_string(text, " usable bytes, ");
+  }
   if (misuse->size_class == 0) {
     text_string(text, "large");
   } else {

@@ -21,7 +21,7 @@ static unsigned fail_kinds;
 static size_t fail_after, fail_count, occupied_count;
 static size_t fake_limit = SIZE_MAX;
 static uint64_t fake_time = 1000;
-static size_t mapped_bytes, purged_bytes, errors;
+static size_t mapped_bytes, purged_total, errors;
 static size_t call_counts[FAKE_KINDS];
 static struct {
   char *address;
@@ -47,7 +47,7 @@ void os_fake_occupy(size_t count) { occupied_count = count; }
 void os_fake_set_limit(size_t bytes) { fake_limit = bytes; }
 void os_fake_set_time(uint64_t milliseconds) { atomic_write_relaxed(&fake_time, milliseconds); }
 size_t os_fake_mapped_bytes(void) { return atomic_read_relaxed(&mapped_bytes); }
-size_t os_fake_purged_bytes(void) { return atomic_read_relaxed(&purged_bytes); }
+size_t os_fake_purged_bytes(void) { return atomic_read_relaxed(&purged_total); }
 size_t os_fake_errors(void) { return atomic_read_relaxed(&errors); }
 
 size_t os_fake_calls(unsigned kinds) {
@@ -130,7 +130,7 @@ enum os_map_result os_memory_map_at(void *address, size_t bytes) {
 
 bool os_memory_purge(void *address, size_t bytes) {
   if (call_fails(OS_FAKE_PURGE) || !held(address, bytes)) return false;
-  atomic_add_relaxed(&purged_bytes, bytes);
+  atomic_add_relaxed(&purged_total, bytes);
   return madvise(address, bytes, MADV_DONTNEED) == 0;
 }
 

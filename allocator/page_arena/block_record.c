@@ -11,7 +11,8 @@
 
 void block_record_describe(const struct block_record *record, struct hak_misuse *misuse) {
   misuse->offset = (const char *)misuse->pointer - (const char *)misuse->block;
-  misuse->state = (enum hak_block_state)record->state;
+  // What is in somebody's hand was freed, or is about to be handed out.
+  misuse->state = record->state == BLOCK_IN_HAND ? HAK_BLOCK_QUARANTINED : (enum hak_block_state)record->state;
   if (record->state != HAK_BLOCK_LIVE && !block_record_was_allocated(record)) {
     misuse->state = HAK_BLOCK_UNUSED;
     misuse->requested_size = 0;

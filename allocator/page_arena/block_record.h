@@ -12,6 +12,8 @@
 #include "allocator/page_arena/registry.h"
 #include "hakmem/misuse.h"
 
+HAK_STATIC_ASSERT(BLOCK_IN_HAND > HAK_BLOCK_UNUSED, "BLOCK_IN_HAND is none of enum hak_block_state");
+
 HAK_BEGIN_DECLARATIONS
 // Whether a free block of a class, which is in no list or in one that nobody changes, is as it was left. Otherwise the first
 // byte that is not, or its header, is what a function reports.

@@ -52,15 +52,23 @@ static void set_size(const struct large_place *place, size_t old_size, size_t si
     HAK_TRACK_RESIZED((void *)block, old_size, run_end - block);
     return;
   }
-  large_block_record(place)->slack =
-      HAK_SEED_BUG_IF(41, run_end - end > UINT16_MAX) ? (uint16_t)(run_end - end) : (uint32_t)(run_end - end);
   if (HAK_BOX_FILLS) {
     size_t page = os_page_size();
     uintptr_t page_end = (end + page - 1) & ~(page - 1);
     memset((void *)end, HAK_FILL, page_end - end);
   }
+  // In this order also in memory: a fork at any point finds a block that is whole.
+  HAK_COMPILER_BARRIER();
+  large_block_record(place)->slack =
+      HAK_SEED_BUG_IF(41, run_end - end > UINT16_MAX) ? (uint16_t)(run_end - end) : (uint32_t)(run_end - end);
   HAK_TRACK_RESIZED((void *)block, old_size, size);
   HAK_TRACK_FREED((void *)end, run_end - end);
+}
+
+// The bytes before a block that are filled. Pages before these are as free memory is.
+static size_t filled_front(const struct large_place *place) {
+  size_t page = os_page_size();
+  return place->offset < page ? place->offset : page;
 }
 
 // A block that was just taken: what the Box notes of it, and the guard in front.
@@ -69,14 +77,18 @@ static void begin_block(const struct large_place *place, size_t size, size_t ali
   HAK_TRACK_FREED((void *)place->start, place->bytes);
   if (IS_BOX) {
     struct block_record *record = large_block_record(place);
-    *record = (struct block_record){.state = HAK_BLOCK_LIVE};
+    *record = (struct block_record){.state = BLOCK_IN_HAND};
     if (alignment > HAK_ALIGNMENT) record->alignment_shift = (uint8_t)__builtin_ctzll(alignment);
     if (HAK_BOX_FILLS && place->offset > 0) {
-      memset((void *)(large_block_address(place) - GUARD_BYTES), HAK_FILL, GUARD_BYTES);
+      memset((void *)(large_block_address(place) - filled_front(place)), HAK_FILL, filled_front(place));
     }
   }
   HAK_TRACK_ALLOCATED((void *)large_block_address(place), 0);
   set_size(place, 0, size);
+  if (IS_BOX) {
+    HAK_COMPILER_BARRIER();
+    atomic_write_relaxed(&large_block_record(place)->state, (uint8_t)HAK_BLOCK_LIVE);
+  }
 }
 
 static void *allocate_run(size_t size, size_t alignment, bool zero) {
@@ -186,7 +198,9 @@ size_t large_block_usable(const void *user) {
 
 uintptr_t large_block_check_front(const struct large_place *place) {
   if (place->offset == 0) return 0;
-  return free_memory_check_fill(large_block_address(place) - GUARD_BYTES, GUARD_BYTES - HAK_SEED_BUG(44));
+  size_t filled = filled_front(place);
+  uintptr_t wrong = free_memory_check(place->start, place->offset - filled);
+  return wrong != 0 ? wrong : free_memory_check_fill(large_block_address(place) - filled, filled - HAK_SEED_BUG(44));
 }
 
 uintptr_t large_block_check_slack(const struct large_place *place) {

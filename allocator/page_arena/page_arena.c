@@ -152,7 +152,8 @@ struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zero
     *zeroed = take_slabs(superslab, mask_of(first, slabs));
     run = &superslab->slabs[first];
     describe_run(run, slabs, size_class);
-    if (size_class != 0) registry_set_class(run, size_class);
+    // With the Box the run has no records yet, so that this is for the shared pool to do.
+    if (size_class != 0 && HAK_CHECKS_LEVEL != HAK_CHECKS_BOX) registry_set_class(run, size_class);
     list_add(superslab);
   }
   lock_release(&arena.lock);
@@ -363,6 +364,11 @@ void page_arena_read_statistics(struct page_arena_statistics *statistics) {
   statistics->metadata_bytes = metadata_bytes();
   statistics->purged_bytes = purge_total_bytes();
   lock_release(&arena.lock);
+}
+
+uint32_t page_arena_free_slabs(const struct superslab *superslab) {
+  if (superslab->state == SUPERSLAB_SLABS) return superslab->free_slabs;
+  return superslab->state == SUPERSLAB_FREE && span_is_mapped(superslab) ? ALL_SLABS : 0;
 }
 
 void page_arena_lock_all(void) {

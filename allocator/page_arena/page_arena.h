@@ -25,7 +25,8 @@ HAK_BEGIN_DECLARATIONS
 HAK_INTERNAL bool page_arena_initialize(void);
 
 // A run of slabs (1 to HAK_SUPERSLAB_SLABS) for blocks of a size class, or for one large block (class 0).
-// *zeroed says whether its memory is known to be all zero. NULL if there is no memory.
+// *zeroed says whether its memory is known to be all zero. NULL if there is no memory. With the Box the registry does not know
+// the class of the run until the caller, who makes the records, calls registry_set_class.
 HAK_INTERNAL struct slab *page_arena_take_run(unsigned slabs, unsigned size_class, bool *zeroed);
 // Gives a run back. Its memory may be purged from now on.
 HAK_INTERNAL void page_arena_give_run(struct slab *run);
@@ -48,6 +49,9 @@ HAK_INTERNAL size_t page_arena_purge_all(void);
 // Large blocks are counted by those who know them.
 HAK_INTERNAL void page_arena_count_large(ptrdiff_t blocks, ptrdiff_t usable_bytes, ptrdiff_t bytes);
 HAK_INTERNAL void page_arena_read_statistics(struct page_arena_statistics *statistics);
+
+// For hak_check_heap: the slabs of a superslab that nobody uses, and that have memory. The caller holds the layer's locks.
+HAK_INTERNAL uint32_t page_arena_free_slabs(const struct superslab *superslab);
 
 // For fork: holds the layer's locks.
 HAK_INTERNAL void page_arena_lock_all(void);

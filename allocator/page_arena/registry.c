@@ -89,7 +89,12 @@ struct slab *registry_find_run(uintptr_t address) {
 void registry_set_class(const struct slab *run, unsigned size_class) {
   size_t number = registry_slab_number(run->address);
   for (unsigned i = 0; i < (HAK_SEED_BUG_IF(9, run->run_slabs > 1) ? 1u : run->run_slabs); i++) {
-    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) atomic_write_relaxed(&registry.slab_runs[number + i], (struct slab *)run);
-    atomic_write_relaxed(&registry.slab_class[number + i], (uint8_t)size_class);
+    if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+      atomic_write_relaxed(&registry.slab_runs[number + i], (struct slab *)run);
+      // Whoever sees the class sees the run as it is, also with a pointer that is no block's.
+      atomic_write_release(&registry.slab_class[number + i], (uint8_t)size_class);
+    } else {
+      atomic_write_relaxed(&registry.slab_class[number + i], (uint8_t)size_class);
+    }
   }
 }

@@ -221,4 +221,9 @@ bool span_unmap(struct superslab *superslab) {
 
 struct superslab *span_next(const struct superslab *superslab) { return registry.superslabs[number_of(superslab) + 1]; }
 
+bool span_is_mapped(const struct superslab *superslab) {
+  return bit_get(registry.mapped_superslabs, number_of(superslab)) &&
+         !bit_get(registry.taken_superslabs, number_of(superslab));
+}
+
 size_t span_mapped_superslabs(void) { return mapped_count; }

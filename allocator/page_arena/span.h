@@ -23,6 +23,8 @@ HAK_INTERNAL bool span_unmap(struct superslab *superslab);
 HAK_INTERNAL size_t span_unmap_clean(void);
 // The superslab after this one; it exists wherever a span goes on.
 HAK_INTERNAL struct superslab *span_next(const struct superslab *superslab);
+// Whether a superslab that is not in use has memory.
+HAK_INTERNAL bool span_is_mapped(const struct superslab *superslab);
 // Superslabs mapped now.
 HAK_INTERNAL size_t span_mapped_superslabs(void);
 HAK_END_DECLARATIONS

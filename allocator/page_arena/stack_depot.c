@@ -54,8 +54,7 @@ static struct stack_depot_entry *add_entry(const void *const *frames, size_t cou
 
 uint32_t stack_depot_record(const void *inner) {
   const void *frames[DEPOT_FRAMES_MAX];
-  // Unwinding may allocate.
-  if (capturing) return 0;
+  if (capturing) return STACK_DEPOT_OWN;
   capturing = true;
   size_t count = os_stack_capture(frames, options.box_stacks, inner);
   capturing = false;
@@ -75,6 +74,12 @@ uint32_t stack_depot_record(const void *inner) {
   }
   lock_release(&depot.lock);
   return entry == NULL ? 0 : entry->number;
+}
+
+void stack_depot_prepare(void) {
+  capturing = true;
+  os_stack_prepare();
+  capturing = false;
 }
 
 struct stack_depot_entry *stack_depot_entry(uint32_t number) {

@@ -19,11 +19,16 @@ struct stack_depot_entry {
   const void *frames[];
 };
 
+// The number of what unwinding allocates itself, which is not the program's.
+#define STACK_DEPOT_OWN UINT32_MAX
+
 HAK_BEGIN_DECLARATIONS
+// Before the first stack, once: what unwinds them is loaded.
+HAK_INTERNAL void stack_depot_prepare(void);
 // The number of the calling thread's stack from the return address inner on (os_stack_capture). 0 if it is not known, or there
 // is no memory.
 HAK_INTERNAL uint32_t stack_depot_record(const void *inner);
-// The entry of a number; NULL for 0. Entries stay for ever.
+// The entry of a number; NULL for 0 and STACK_DEPOT_OWN. Entries stay for ever.
 HAK_INTERNAL struct stack_depot_entry *stack_depot_entry(uint32_t number);
 // How many numbers there are: 1 to this one.
 HAK_INTERNAL uint32_t stack_depot_count(void);

@@ -20,11 +20,15 @@ struct block_record {
   uint32_t freed_by;
   uint32_t allocation_stack;  // in the stack depot; 0 where none was recorded
   uint32_t free_stack;
-  uint8_t state;            // enum hak_block_state; HAK_BLOCK_UNKNOWN where no block was carved yet
+  uint8_t state;            // enum hak_block_state, or BLOCK_IN_HAND; HAK_BLOCK_UNKNOWN where no block was carved yet
   uint8_t filled;           // of a free block: everything but its link is HAK_FILL
   uint8_t function;         // enum box_function: which family allocated it
   uint8_t alignment_shift;  // the alignment that was asked for is 1 << this; 0 where none was
 };
+
+// A thread is making a block live or free: neither its memory nor its record is as a check expects it. Only others see it,
+// and a child of a fork, where it stays so.
+#define BLOCK_IN_HAND ((uint8_t)6)
 
 enum slab_state {
   SLAB_FREE,

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "allocator/base/atomics.h"
 #include "allocator/base/seeded_bug.h"
 #include "allocator/base/size_class.h"
 #include "allocator/os/lock.h"
@@ -17,6 +18,7 @@
 
 static struct {
   struct lock lock;
+  uint32_t readers;
   struct block_record *unused[TABLE_PAGES_MAX + 1];  // by pages, linked by their first record
 } tables;
 
@@ -41,10 +43,18 @@ bool record_table_take(struct slab *run, uint32_t blocks) {
   return true;
 }
 
-// Where address space is limited, none is kept.
+// Read and written in one order with the classes of the registry: either the reader does not see the run's class any more, or
+// whoever gives the table back sees the reader.
+void record_table_read_begin(void) { __atomic_fetch_add(&tables.readers, 1, __ATOMIC_SEQ_CST); }
+void record_table_read_end(void) { __atomic_fetch_sub(&tables.readers, 1, __ATOMIC_SEQ_CST); }
+void record_table_forget_readers(void) { atomic_write_relaxed(&tables.readers, 0); }
+
+// Where address space is limited, none is kept, unless it may be read.
 void record_table_give(struct block_record *records, unsigned pages) {
   size_t bytes = pages * TABLE_PAGE;
-  if (os_address_space_limit() != SIZE_MAX && os_memory_release(records, bytes)) return;
+  bool limited = os_address_space_limit() != SIZE_MAX;
+  bool unread = limited && __atomic_fetch_add(&tables.readers, 0, __ATOMIC_SEQ_CST) == 0;
+  if (unread && os_memory_release(records, bytes)) return;
   if (!os_memory_purge(records, bytes) && !HAK_SEED_BUG(52)) memset(records, 0, bytes);
   lock_acquire(&tables.lock);
   records->link = (struct block *)tables.unused[pages];

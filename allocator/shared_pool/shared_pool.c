@@ -70,6 +70,8 @@ static struct slab *new_run(struct pool_class *pool, unsigned size_class) {
     if (!HAK_SEED_BUG(60)) page_arena_give_run(run);
     return NULL;
   }
+  // Not before it has records: somebody may be looking for a pointer in it that is no block's.
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) registry_set_class(run, size_class);
   partial_add(pool, run);
   pool->slab_bytes += slab_run_bytes(run);
   return run;

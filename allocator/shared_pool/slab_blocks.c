@@ -94,6 +94,8 @@ void slab_blocks_carve(const struct slab *run, uint32_t first, uint32_t count, s
     if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
       struct block_record *record = &run->records[first++];
       record->link = next;
+      // Last also in memory: a child of a fork takes no notice of blocks that were not finished.
+      HAK_COMPILER_BARRIER();
       atomic_write_relaxed(&record->state, (uint8_t)HAK_BLOCK_CACHED);
     }
     if (user == last) break;

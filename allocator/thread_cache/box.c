@@ -14,6 +14,7 @@
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
 #include "allocator/page_arena/stack_depot.h"
+#include "allocator/shared_pool/record_table.h"
 
 HAK_INTERNAL_DEFINITION HAK_THREAD_LOCAL uint32_t box_thread_id;
 
@@ -58,7 +59,7 @@ static enum hak_misuse_kind find_in_free_memory(uintptr_t address, const struct 
   if (offset / class->stride >= slab->carved || offset % class->stride != 0) return HAK_MISUSE_INVALID_POINTER;
   misuse->block = (const void *)address;
   misuse->size_class = slab->size_class;
-  misuse->usable_size = misuse->requested_size = class->stride - HAK_HEADER_BYTES;
+  misuse->usable_size = class->stride - HAK_HEADER_BYTES;
   misuse->state = HAK_BLOCK_FREE;
   return free_block_kind(call);
 }
@@ -126,7 +127,9 @@ static enum hak_misuse_kind compare_call(const struct box_call *call, const stru
     misuse->expected_size = found->capacity - found->record->slack;
     return HAK_MISUSE_SIZE_MISMATCH;
   }
-  if (call->alignment != BOX_UNKNOWN) {
+  bool matches = call->family == found->record->function;
+  // malloc's and new's own blocks may be mixed on purpose, aligned or not.
+  if (call->alignment != BOX_UNKNOWN && (call->alignment != BOX_NO_ALIGNMENT || matches)) {
     size_t expected = found->record->alignment_shift == 0 ? 0 : (size_t)1 << found->record->alignment_shift;
     if (call->alignment != expected && (call->alignment > HAK_ALIGNMENT || expected != 0)) {
       misuse->given_size = call->alignment;
@@ -134,8 +137,22 @@ static enum hak_misuse_kind compare_call(const struct box_call *call, const stru
       return HAK_MISUSE_ALIGNMENT_MISMATCH;
     }
   }
-  bool matches = call->family == found->record->function;
   return matches || !call->frees || !options.box_match_functions ? HAK_MISUSE_NONE : HAK_MISUSE_FUNCTION_MISMATCH;
+}
+
+// What is needed of the run of a class that holds an address; false if none does. Another thread may be giving the run back
+// if the pointer is no live block's: then the class is another one by the time that the rest was read.
+static bool read_run(uintptr_t address, struct slab *run) {
+  for (;;) {
+    unsigned size_class = registry_class_of(address);
+    if (size_class == 0) return false;
+    const struct slab *shared = atomic_read_relaxed(&registry.slab_runs[registry_slab_number(address)]);
+    run->address = shared->address;
+    run->first_offset = atomic_read_acquire(&shared->first_offset);
+    run->records = atomic_read_acquire(&shared->records);
+    run->size_class = (uint8_t)size_class;
+    if (atomic_read_acquire(&shared->size_class) == size_class && registry_class_of(address) == size_class) return true;
+  }
 }
 
 HAK_COLD enum hak_misuse_kind box_find_misuse(void *user, const struct box_call *call, struct box_block *found,
@@ -143,13 +160,16 @@ HAK_COLD enum hak_misuse_kind box_find_misuse(void *user, const struct box_call 
   uintptr_t address = (uintptr_t)user;
   *found = (struct box_block){.user = user};
   *misuse = (struct hak_misuse){.function = call->function, .pointer = user};
-  found->size_class = registry_class_of(address);
-  if (found->size_class == 0) {
-    misuse->kind = find_in_large(address, call, found, misuse);
+  struct slab run = {.size_class = 0};
+  record_table_read_begin();
+  if (read_run(address, &run)) {
+    found->size_class = run.size_class;
+    misuse->kind = find_in_class(&run, address, call, found, misuse);
   } else {
-    misuse->kind = find_in_class(registry.slab_runs[registry_slab_number(address)], address, call, found, misuse);
+    misuse->kind = find_in_large(address, call, found, misuse);
   }
   if (misuse->kind == HAK_MISUSE_NONE) misuse->kind = compare_call(call, found, misuse);
+  record_table_read_end();
   return misuse->kind;
 }
 
@@ -184,10 +204,12 @@ void box_note_family(void *user, enum box_family family) {
 
 void box_note_resize(const struct box_block *block, size_t size) {
   size_t old_size = block->capacity - block->record->slack;
-  block->record->slack = (uint32_t)(block->capacity - size);
   block->record->alignment_shift = 0;
   if (HAK_BOX_FILLS && size < old_size)
     memset((char *)block->user + size, HAK_FILL, old_size - size - HAK_SEED_BUG(89));
+  // In this order also in memory: a fork at any point finds a block that is whole.
+  HAK_COMPILER_BARRIER();
+  block->record->slack = (uint32_t)(block->capacity - size);
   HAK_TRACK_RESIZED(block->user, old_size, size);
   HAK_TRACK_FREED((char *)block->user + size, block->capacity - size);
 }
@@ -198,6 +220,7 @@ void box_note_large_free(const struct box_block *block) {
   record->free_stack = options.box_stacks == 0 ? 0 : box_record_stack();
   free_memory_fill(block->large.start, block->large.bytes);
   record->filled = 1;
+  box_leave(record, HAK_BLOCK_QUARANTINED);
   HAK_TRACK_BLOCK_FREED(block->user, block->capacity);
   HAK_TRACK_FREED((void *)block->large.start, block->large.bytes);
 }

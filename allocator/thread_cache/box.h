@@ -24,6 +24,9 @@ enum box_family { BOX_MALLOC, BOX_NEW, BOX_NEW_ARRAY };
 // A size or alignment that a caller gave, whatever it is: no block has either of these two.
 #define BOX_GIVEN(number) ((number) == BOX_UNKNOWN ? BOX_UNKNOWN - 1 : (number))
 
+// The alignment of a caller's block that was allocated by a function without one.
+#define BOX_NO_ALIGNMENT ((size_t)0)
+
 // A call that is given a pointer, as the checks see it.
 struct box_call {
   const char *function;
@@ -92,8 +95,10 @@ HAK_INLINE struct block_record *box_find_whole(void *user, const struct box_call
                 (HAK_SEED_BUG(81) && (block_header_get(block) & HAK_HEADER_FREE) == HAK_HEADER_LIVE)) &&
                box_next_header_is_whole(*size_class, block) &&
                block_memory_slack_is_filled((const char *)user + stride - HAK_HEADER_BYTES, record->slack);
-  bool right = (call->size == BOX_UNKNOWN || call->size == stride - HAK_HEADER_BYTES - record->slack) &&
-               call->alignment == BOX_UNKNOWN && call->family == record->function;
+  bool right =
+      (call->size == BOX_UNKNOWN || call->size == stride - HAK_HEADER_BYTES - record->slack) &&
+      (call->alignment == BOX_UNKNOWN || (call->alignment == BOX_NO_ALIGNMENT && record->alignment_shift == 0)) &&
+      call->family == record->function;
   return HAK_LIKELY(whole && right) ? record : NULL;
 }
 
@@ -101,8 +106,14 @@ HAK_INLINE struct block_record *box_find_whole(void *user, const struct box_call
 HAK_INLINE bool box_claim(struct block_record *record) {
   uint8_t live = HAK_BLOCK_LIVE;
   HAK_YIELD();
-  return __atomic_compare_exchange_n(&record->state, &live, (uint8_t)HAK_BLOCK_QUARANTINED, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(&record->state, &live, BLOCK_IN_HAND, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+// Says what a block is now that memory and record are as they must be, in this order also in memory: a fork at any point finds
+// a block that is whole, or in somebody's hand.
+HAK_INLINE void box_leave(struct block_record *record, enum hak_block_state state) {
+  HAK_COMPILER_BARRIER();
+  atomic_write_relaxed(&record->state, (uint8_t)state);
 }
 
 // Ends a small block's life, which box_claim has claimed: fills it and notes who did it. It is in no list yet.
@@ -113,6 +124,7 @@ HAK_INLINE void box_note_free(unsigned size_class, struct block *block, struct b
   // Behind the requested size it is filled already.
   block_memory_fill(block, size_class_usable(size_class) - record->slack);
   block_header_set(block, block_header_free(size_class));
+  box_leave(record, HAK_BLOCK_QUARANTINED);
   HAK_TRACK_BLOCK_FREED(block, size_class_usable(size_class));
 }
 
@@ -134,17 +146,19 @@ HAK_INLINE void box_check_quarantined(unsigned size_class, struct block *block) 
 // Notes what a program is given, of a block that one of these has seen.
 HAK_INLINE void box_note_allocation(unsigned size_class, struct block *block, struct block_record *record, size_t size,
                                     size_t alignment) {
+  atomic_write_relaxed(&record->state, BLOCK_IN_HAND);
+  HAK_COMPILER_BARRIER();
   record->slack = (uint32_t)(size_class_usable(size_class) - size);
   record->allocated_by = box_thread();
   record->allocation_stack = HAK_UNLIKELY(options.box_stacks) ? box_record_stack() : 0;
   record->function = BOX_MALLOC;
   record->alignment_shift = alignment > HAK_ALIGNMENT ? (uint8_t)__builtin_ctzll(alignment) : 0;
-  atomic_write_relaxed(&record->state, (uint8_t)HAK_BLOCK_LIVE);
   const uint64_t fill = HAK_FILL_WORD;
   if (HAK_UNLIKELY(!record->filled)) block_memory_fill(block, size_class_usable(size_class));
   // Where the link was.
   if (HAK_BOX_FILLS) memcpy(block, &fill, sizeof fill);
   block_header_set(block, block_header_live(size_class));
+  box_leave(record, HAK_BLOCK_LIVE);
   HAK_TRACK_ALLOCATED(block, size);
 }
 

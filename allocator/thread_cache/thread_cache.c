@@ -11,6 +11,7 @@
 #include "allocator/base/seeded_bug.h"
 #include "allocator/os/os.h"
 #include "allocator/page_arena/free_memory.h"
+#include "allocator/shared_pool/record_table.h"
 #include "allocator/shared_pool/shared_pool.h"
 #include "allocator/thread_cache/thread_record.h"
 
@@ -142,6 +143,8 @@ HAK_COLD void thread_cache_push_slowly(unsigned size_class, struct block *block)
   if (!attach()) {
     block_header_set(block, block_header_listed(size_class));
     if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+      atomic_write_relaxed(&block_record_of(block)->state, BLOCK_IN_HAND);
+      HAK_COMPILER_BARRIER();
       block_record_of(block)->link = NULL;
       block_link_set(block, NULL);
     }
@@ -345,7 +348,10 @@ static void adopt_quarantines(struct thread_record *record) {
 }
 
 void thread_cache_adopt_after_fork(void) {
-  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_thread_id = 0;
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
+    box_thread_id = 0;
+    record_table_forget_readers();
+  }
   struct thread_record *record = thread_record_first();
   while (record != NULL) {
     struct thread_record *next = record->next;

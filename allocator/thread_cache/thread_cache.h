@@ -114,10 +114,12 @@ HAK_INLINE bool thread_cache_push(size_t size_class, struct block *block) {
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_CHECKED) block_header_set(block, block_header_free((unsigned)size_class));
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
     struct block_record *record = block_record_of(block);
+    atomic_write_relaxed(&record->state, BLOCK_IN_HAND);
+    HAK_COMPILER_BARRIER();
     record->link = cache->heads[size_class];
-    record->state = HAK_BLOCK_CACHED;
   }
   block_link_set(block, cache->heads[size_class]);
+  if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) box_leave(block_record_of(block), HAK_BLOCK_CACHED);
   // In this order also in memory: a fork at any point then finds a list that is whole.
   HAK_COMPILER_BARRIER();
   cache->heads[size_class] = block;

@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import coverage_report  # noqa: E402
+import profiles  # noqa: E402
 
 FILE = "fuzz/coverage_report/fixture.h"
 PROGRAMS = []
@@ -29,7 +30,6 @@ def load_script():
     spec = importlib.util.spec_from_loader("coverage_script", loader)
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)
-    module.SOURCES = "fuzz/coverage_report/fixture.h"
     return module
 
 
@@ -52,12 +52,12 @@ class FixtureTest(unittest.TestCase):
         cls.groups = {}
         with tempfile.TemporaryDirectory() as directory:
             for level, program in enumerate(PROGRAMS):
-                profiles = script.fresh_directory(os.path.join(directory, f"level {level}"))
-                environment = dict(os.environ, LLVM_PROFILE_FILE=script.profile_name(profiles))
+                written = script.fresh_directory(os.path.join(directory, f"level {level}"))
+                environment = dict(os.environ, LLVM_PROFILE_FILE=profiles.name_in(written))
                 subprocess.run([program], env=environment, check=True)
-                merged = script.merge_profiles(profiles)
+                merged = profiles.merge(written)
                 assert merged is not None, "there is no profile"
-                cls.groups[("tests", "corpus")[level]] = script.read_programs([program], merged)
+                cls.groups[("tests", "corpus")[level]] = profiles.read_programs([program], merged, FILE)
 
     def of(self, group):
         return self.groups[group][FILE]

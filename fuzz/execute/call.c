@@ -218,8 +218,7 @@ struct outcome call_operation(struct model *model, const struct op *op, const st
       model->heap->play_thread(arguments->thread);
       break;
     case OP_THREAD_EXIT:
-      model->heap->end_thread(arguments->thread, op->selector % 2 != 0);
-      break;
+      return (struct outcome){.lingers = model->heap->end_thread(arguments->thread, op->selector % 2 != 0)};
   }
   return (struct outcome){.refused = memory->refused - refused};
 }

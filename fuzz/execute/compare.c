@@ -49,6 +49,8 @@ void compare_outcomes(struct execution *execution, const struct op *op, const st
   const struct outcome *first = &outcomes[0], *second = &outcomes[1];
   bool refused = first->refused != 0 || second->refused != 0;
   if (refused) execution->same_trace = false;
+  // A free may give a thread its cache with the Box and not without, where the block is large.
+  if (first->lingers != second->lingers) execution->same_trace = false;
   if (first->allocated && second->allocated) {
     compare_blocks(execution, op->slot, refused);
   } else if (first->allocated != second->allocated) {

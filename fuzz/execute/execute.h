@@ -25,6 +25,7 @@ struct outcome {
   bool allocated;  // a block is in the slot
   int error;       // errno, or what posix_memalign returned; 0 where a block was wanted and given
   size_t refused;  // memory calls that were refused meanwhile
+  bool lingers;    // a thread ended that goes on without a cache
 };
 
 struct execution {

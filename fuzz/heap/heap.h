@@ -80,8 +80,9 @@ struct heap {
 
   // Logical threads, 0 to 3, of which this thread plays one at a time; 0 after reset. A thread that ended begins anew when it
   // is next played; where it lingers, it goes on without a cache first, as in late destructors.
+  // end_thread says whether it does, as it does not if it never had a cache.
   void (*play_thread)(unsigned thread);
-  void (*end_thread)(unsigned thread, bool lingers);
+  bool (*end_thread)(unsigned thread, bool lingers);
   // The same for real threads, after a reset. The calling thread begins, or begins anew; and it ends: whether it lingers then,
   // as it does not if it never had a cache.
   void (*begin_own_thread)(unsigned thread);

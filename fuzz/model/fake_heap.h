@@ -29,12 +29,16 @@ class FakeHeap {
   size_t resident = 0, dirty = 0;
 
   size_t trims = 0;
+  size_t purged = 0;
+  std::function<int(int)> spoil_answer = [](int answer) { return answer; };
 
   explicit FakeHeap(unsigned checks_level = 0) {
     current = this;
     memory_ = {};
     memory_.held_window_bytes = kSlab + kRuns * kRun;
     memory_.calls = 3;
+    memory_.given_back_bytes = 1000;
+    memory_.held_table_bytes = 4096;
     arena_ = static_cast<char *>(aligned_alloc(kRun, kSlab + kRuns * kRun));
     memset(arena_, 0, kSlab + kRuns * kRun);
     door_ = {};
@@ -48,14 +52,17 @@ class FakeHeap {
     door_.malloc = [](size_t size) { return current->Malloc(size); };
     door_.free = [](void *user) { current->Free(user); };
     door_.usable_size = [](const void *user) { return current->UsableSize(user); };
-    door_.trim = [](size_t) { return current->Trim(); };
+    door_.trim = [](size_t keep) { return current->Trim(keep); };
     door_.get_statistics = [](hak_statistics *all, size_t) { return current->Statistics(all); };
     door_.check_heap = [](hak_misuse *misuse) {
       misuse->message = "broken";
       return current->broken ? 1 : 0;
     };
     door_.play_thread = [](unsigned) {};
-    door_.end_thread = [](unsigned, bool) { current->Trim(); };
+    door_.end_thread = [](unsigned, bool) {
+      current->Trim(0);
+      return false;
+    };
     door_.locate = [](const void *user, heap_place *place) { return current->Locate(user, place); };
     door_.header = [](const void *user) { return static_cast<uint8_t *>(const_cast<void *>(user)) - 1; };
     door_.visit_free = [](heap_visit visit, void *context) { return current->VisitFree(visit, context); };
@@ -104,11 +111,14 @@ class FakeHeap {
     return live;
   }
 
-  int Trim() {
+  int Trim(size_t keep) {
+    const size_t given_back = dirty > keep ? dirty : 0;
     trims++;
-    dirty = 0;
+    dirty -= given_back;
+    purged += given_back;
+    memory_.given_back_bytes += given_back;
     if (Live(small_) == 0 && !keeps_cached) small_.clear();
-    return 1;
+    return spoil_answer(given_back != 0);
   }
 
   bool Locate(const void *user, heap_place *place) {
@@ -158,7 +168,7 @@ class FakeHeap {
     all->committed_bytes = all->slab_bytes + all->large_bytes + all->dirty_bytes;
     all->mapped_bytes = memory_.held_window_bytes;
     all->system_calls = memory_.calls;
-    all->purged_bytes = 1000;
+    all->purged_bytes = 1000 + purged;
     spoil_statistics(all);
     return 0;
   }

@@ -292,6 +292,57 @@ TEST(ModelTest, Statistics) {
                }));
 }
 
+TEST(ModelTest, Trim) {
+  const std::vector<std::function<void(FakeHeap *)>> wrong = {
+      [](FakeHeap *fake) { fake->spoil_answer = [](int) { return 0; }; },
+      [](FakeHeap *fake) { fake->spoil_answer = [](int answer) { return 2 * answer; }; },
+      // Counts too little, too much; keeps too much; gives back what it may keep.
+      [](FakeHeap *fake) {
+        fake->spoil_answer = [=](int answer) { return fake->memory()->given_back_bytes++, answer; };
+      },
+      [](FakeHeap *fake) { fake->spoil_answer = [=](int answer) { return fake->purged++, answer; }; },
+      [](FakeHeap *fake) { fake->spoil_answer = [=](int answer) { return fake->dirty = 5001, answer; }; },
+      [](FakeHeap *fake) {
+        fake->dirty = 5000;
+        fake->spoil_answer = [=](int) {
+          fake->purged += 5000;
+          fake->memory()->given_back_bytes += 5000;
+          fake->dirty = 0;
+          return 1;
+        };
+      },
+  };
+  const auto trim = [](Trial &trial, size_t dirty) {
+    trial.all.alone = true;
+    trial.fake.memory()->limit = SIZE_MAX;
+    if (trial.fake.dirty == 0) trial.fake.dirty = dirty;
+    model_trim(&trial.all, 5000);
+  };
+  ExpectNoOracle(With([=](Trial &trial) {
+    trim(trial, 5001);
+    trim(trial, 5000);
+  }));
+  for (size_t i = 0; i < wrong.size(); ++i) {
+    SCOPED_TRACE("number " + std::to_string(i));
+    ExpectOracle("returned_memory", With([=](Trial &trial) {
+                   wrong[i](&trial.fake);
+                   trim(trial, 9000);
+                 }));
+  }
+}
+
+// A refused call excuses NULL only where a trim makes no room.
+TEST(ModelTest, TrimBeforeFailing) {
+  const auto retry = [](Trial &trial, size_t dirty) {
+    trial.all.alone = true;
+    trial.fake.memory()->limit = 1 << 20;
+    trial.fake.dirty = dirty;
+    model_check_retried(&trial.all, 50);
+  };
+  ExpectNoOracle(With([=](Trial &trial) { retry(trial, 0); }));
+  ExpectOracle("error", With([=](Trial &trial) { retry(trial, 4096); }));
+}
+
 TEST(ModelTest, Conservation) {
   const std::vector<std::function<void(FakeHeap *)>> wrong = {
       // Free twice; free and live; in a list that should be empty; in none.

@@ -128,7 +128,15 @@ _INSTRUMENTATION = {
     "replay": "none",
 }
 
-def fuzzing_variant(name, fuzz_test, engine, sanitizer = "none", testonly = True, tags = [], visibility = None):
+def fuzzing_variant(
+        name,
+        fuzz_test,
+        engine,
+        sanitizer = "none",
+        instrumentation = None,
+        testonly = True,
+        tags = [],
+        visibility = None):
     """NAME_bin and NAME_run of a cc_fuzz_test once more, with one engine and sanitizer whatever the command line says.
 
     The flags of --copt and --linkopt, and so of the configs of other sanitizers, do not reach it. For tests, in their data.
@@ -138,6 +146,7 @@ def fuzzing_variant(name, fuzz_test, engine, sanitizer = "none", testonly = True
       fuzz_test: a cc_fuzz_test with the default engine.
       engine: replay, libfuzzer or afl.
       sanitizer: a word of //fuzz/rules:cc_engine_sanitizer.
+      instrumentation: a word of //fuzz/rules:cc_engine_instrumentation, where it is not the engine's own.
       testonly: of both targets.
       tags: of both targets, which also get manual.
       visibility: of both targets.
@@ -152,7 +161,7 @@ def fuzzing_variant(name, fuzz_test, engine, sanitizer = "none", testonly = True
         binary = fuzz_test + "_raw_",
         cc_engine = _ENGINE,
         engine = str(Label("//fuzz/rules/engines:" + engine)),
-        instrumentation = _INSTRUMENTATION[engine],
+        instrumentation = instrumentation or _INSTRUMENTATION[engine],
         like = fuzz_test + "_bin",
         sanitizer = sanitizer,
         **common

@@ -1,15 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the flags of //fuzz/rules mean to the compiler and the linker."""
 
+load("@oss_fuzz//:flags.bzl", "OSS_FUZZ_COPTS", "OSS_FUZZ_LINKOPTS", "OSS_FUZZ_SANITIZER")
+
 # The flags that make the compiler report coverage, by --//fuzz/rules:cc_engine_instrumentation.
 _INSTRUMENTATION_COPTS = {
     "none": [],
     # clang's own instrumentation calls what AFL++'s runtime defines, so that no other compiler is needed.
     "afl": ["-fsanitize-coverage=trace-pc-guard"],
     "libfuzzer": ["-fsanitize=fuzzer-no-link"],
-    # OSS-Fuzz says in the environment of its builds what flags it wants. OSS_FUZZ_COPTS in oss_fuzz.bzl would have them,
-    # from a repository rule that reads it.
-    "oss-fuzz": [],
+    # For llvm-cov, as --config=coverage in .bazelrc.
+    "coverage": [
+        "-DFUZZ_COVERAGE_COUNTERS",
+        "-fprofile-instr-generate",
+        "-fcoverage-mapping",
+        "-fcoverage-compilation-dir=.",
+        "-mllvm",
+        "-runtime-counter-relocation=true",
+    ],
+    # OSS-Fuzz says in the environment of its builds what flags it wants, the sanitizer's too.
+    "oss-fuzz": OSS_FUZZ_COPTS,
+}
+
+_INSTRUMENTATION_LINKOPTS = {
+    "coverage": ["-fprofile-instr-generate"],
+    "oss-fuzz": OSS_FUZZ_LINKOPTS + ["-fuse-ld=lld"],
 }
 
 # -fsanitize=…, by --//fuzz/rules:cc_engine_sanitizer, and what else the compiler is told.
@@ -44,20 +59,28 @@ WITHOUT_COVERAGE_COPTS = select({
     "//conditions:default": [],
 })
 
-# The same, and no sanitizer either. Not for what is built with msan or tsan, which must see all writes of the program.
-UNINSTRUMENTED_COPTS = WITHOUT_COVERAGE_COPTS + ["-fno-sanitize=all"]
+_WITHOUT_SANITIZER_COPTS = ["-fno-sanitize=all"]
+
+# The same, and no sanitizer either but for msan and tsan, which must see all writes of the program.
+UNINSTRUMENTED_COPTS = WITHOUT_COVERAGE_COPTS + select({
+    "//fuzz/rules:sanitizer_msan": [],
+    "//fuzz/rules:sanitizer_tsan": [],
+    "//fuzz/rules:instrumentation_oss_fuzz": [] if OSS_FUZZ_SANITIZER == "memory" else _WITHOUT_SANITIZER_COPTS,
+    "//conditions:default": _WITHOUT_SANITIZER_COPTS,
+})
 
 def fuzzing_flags(instrumentation, sanitizer, build_mode):
     """The flags of the command line that are added, as a struct of copts and linkopts."""
     copts, linkopts = [], []
     kind, other_copts = _SANITIZERS[sanitizer]
-    if kind or instrumentation != "none":
+    if kind or instrumentation not in ["none", "oss-fuzz"]:
         copts += _INSTRUMENTED_COPTS
         linkopts.append("-fuse-ld=lld")
     if kind:
         copts += ["-fsanitize=" + kind, "-fno-sanitize-recover=all"] + other_copts
         linkopts.append("-fsanitize=" + kind)
     copts += _INSTRUMENTATION_COPTS[instrumentation]
+    linkopts += _INSTRUMENTATION_LINKOPTS.get(instrumentation, [])
     if build_mode:
         copts.append("-DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION")
     return struct(copts = copts, linkopts = linkopts)

@@ -26,7 +26,12 @@
 #define STACK_BYTES ((size_t)1 << 20)
 // An execution with more than these has no end.
 #define POINTS_MAX ((uint64_t)1 << 25)
+#if defined(FUZZ_COVERAGE_COUNTERS)
+// llvm-cov's counters are accesses too.
+#define ACCESSES_MAX ((uint64_t)1 << 30)
+#else
 #define ACCESSES_MAX ((uint64_t)1 << 27)
+#endif
 
 enum thread_state { ENDED, READY, WAITING };
 

@@ -102,12 +102,14 @@ def _why_to_end(used, budget, begin, wall_limit, question):
     return "wall" if time.monotonic() - begin > wall_limit else None
 
 
-def run(command, environment, directory, wall_limit, budget=None, end_signal=signal.SIGTERM, question=None):
+def run(command, environment, directory, wall_limit, budget=None, end_signal=signal.SIGTERM, question=None, observe=None,
+        log=None):
     """Runs until it ends itself, has used budget CPU seconds, question() is true, or wall_limit seconds have passed.
 
-    It is told to end by end_signal. Output and errors are one text.
+    It is told to end by end_signal. Output and errors are one text, which also stays in the file log where one is named.
+    observe is called several times a second with the process's number and its CPU seconds so far.
     """
-    with tempfile.TemporaryFile() as output:
+    with open(log, "w+b") if log else tempfile.TemporaryFile() as output:
         begin, used, ended = time.monotonic(), 0.0, "itself"
         process = subprocess.Popen(command, env=environment, cwd=directory, stdout=output, stderr=subprocess.STDOUT,
                                    stdin=subprocess.DEVNULL, start_new_session=True)
@@ -116,6 +118,8 @@ def run(command, environment, directory, wall_limit, budget=None, end_signal=sig
         try:
             while not watched.wait(POLL_SECONDS):
                 used = max(used, cpu_seconds_of(process.pid))
+                if observe:
+                    observe(process.pid, used)
                 why = _why_to_end(used, budget, begin, wall_limit, question)
                 if why:
                     ended = why

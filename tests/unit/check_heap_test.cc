@@ -22,6 +22,7 @@
 #include "allocator/os/misuse.h"
 #include "allocator/page_arena/block_record.h"
 #include "allocator/page_arena/large_block.h"
+#include "allocator/page_arena/stack_depot.h"
 #include "hakmem/hakmem.h"
 #include "tests/unit/fresh_process.h"
 #include "tests/unit/test_support.h"
@@ -76,10 +77,12 @@ struct hak_misuse ExpectFound(enum hak_misuse_kind kind) {
 
 // What allocates says who calls it.
 thread_local uintptr_t caller;
+thread_local bool unwinding_allocates;
 
 }  // namespace
 
 extern "C" int backtrace(void **frames, int most) {
+  if (unwinding_allocates) (void)hak_malloc(30);
   if (most < 1) return 0;
   frames[0] = reinterpret_cast<void *>(caller);
   return 1;
@@ -203,6 +206,27 @@ FRESH_TEST(CheckHeapTest, BytesOfBlocksInLists) {
   hak_free(neighbour);
 }
 
+// Slabs that went back, and whole superslabs.
+FRESH_TEST(CheckHeapTest, BytesOfFreeMemory) {
+  std::vector<unsigned char *> blocks;
+  Fill(&blocks);
+  unsigned char *const kept = Allocate(1);
+  for (unsigned char *const block : blocks) hak_free(block);
+  hak_trim(0);
+  ExpectWhole();
+  for (unsigned char *const block : blocks) {
+    if (registry_find_run(reinterpret_cast<uintptr_t>(block)) != nullptr || !kFills) continue;
+    {
+      const Overwritten<unsigned char> wrong(block, 7);
+      const struct hak_misuse violation = ExpectFound(HAK_MISUSE_WRITE_AFTER_FREE);
+      EXPECT_EQ(block, violation.pointer);
+      EXPECT_EQ(nullptr, violation.block);
+    }
+    ExpectWhole();
+  }
+  hak_free(kept);
+}
+
 // ---- Counts ---------------------------------------------------------------------------------------------------------
 
 FRESH_TEST(CheckHeapTest, CountsOfASlab) {
@@ -253,13 +277,15 @@ FRESH_TEST(CheckHeapTest, MoreBlocksThanASlabHasRoomFor) {
 // ---- The call itself ------------------------------------------------------------------------------------------------
 
 FRESH_TEST(CheckHeapTest, ErrnoStays) {
-  unsigned char *const block = Allocate(100);
+  unsigned char *const block = Allocate(100), *const large = Allocate(100000);
   hak_free(Allocate(100000));
   // Nor where the kernel does not say which pages were touched.
   const struct rlimit none = {0, 0};
   ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
   errno = EDOM;
   EXPECT_EQ(0, hak_check_heap(nullptr));
+  EXPECT_EQ(EDOM, errno);
+  EXPECT_LE(100000u, hak_usable_size(large));
   EXPECT_EQ(EDOM, errno);
   const Overwritten<unsigned char> wrong(block - 1, 0);
   EXPECT_EQ(1, hak_check_heap(nullptr));
@@ -331,15 +357,43 @@ FRESH_TEST(CheckHeapTest, LeaksByStack) {
   options.box_stacks = 0;
   (void)Allocate(7);
   std::string expected;
-  size_t groups = 0;
-  for (auto each = stacks.rbegin(); groups < 20; ++each, ++groups) {
+  size_t groups = 0, other_bytes = 0;
+  for (auto each = stacks.rbegin(); each != stacks.rend(); ++each, ++groups) {
+    if (groups >= 20) {
+      other_bytes += each->first;
+      continue;
+    }
     char line[100];
     snprintf(line, sizeof line, "hakmem: never freed: %zu bytes in 2 blocks allocated at\n    0x%zx \n", each->first,
              each->second);
     expected += line;
   }
+  expected +=
+      "hakmem: never freed: " + std::to_string(other_bytes) + " bytes in 10 blocks allocated at 5 other places\n";
   expected += "hakmem: never freed: 7 bytes in 1 blocks whose allocation was not recorded (box_stacks)\n";
   EXPECT_EQ(kIsBox ? expected : "", Leaks());
+}
+
+// Blocks without a byte are never freed either.
+FRESH_TEST(CheckHeapTest, LeaksOfNoBytes) {
+  options.box_stacks = 4;
+  caller = 0x10;
+  for (int i = 0; i < 5; ++i) (void)Allocate(0);
+  const char line[] = "hakmem: never freed: 0 bytes in 5 blocks allocated at\n    0x10 \n";
+  EXPECT_EQ(kIsBox ? line : "", Leaks());
+}
+
+// The first stack loads what unwinds stacks.
+FRESH_TEST(CheckHeapTest, WhatUnwindingAllocatesIsNoLeak) {
+  options.box_stacks = 4;
+  caller = 0x10;
+  unwinding_allocates = true;
+  stack_depot_prepare();
+  unsigned char *const block = Allocate(100);
+  unwinding_allocates = false;
+  const char line[] = "hakmem: never freed: 100 bytes in 1 blocks allocated at\n    0x10 \n";
+  EXPECT_EQ(kIsBox ? line : "", Leaks());
+  hak_free(block);
 }
 
 }  // namespace

@@ -495,21 +495,6 @@ FRESH_TEST(LargeBlockTest, WithoutMemoryNothingChanges) {
   EXPECT_EQ(0u, os_fake_errors());
 }
 
-// What is freed is purged in its time.
-FRESH_TEST(LargeBlockTest, FreeTicks) {
-  options.purge_delay_ms = 100;
-  os_fake_set_time(1000);
-  ASSERT_TRUE(page_arena_initialize());
-  void *const first = large_block_allocate(100 * kKiB, 16, false);
-  void *const second = large_block_allocate(3 * kMiB, 16, false);
-  EXPECT_TRUE(large_block_free(first));
-  os_fake_set_time(1100);
-  EXPECT_EQ(0u, os_fake_purged_bytes());
-  EXPECT_TRUE(large_block_free(second));
-  // The Box purges spans at once.
-  EXPECT_EQ(128 * kKiB + (kIsBox ? 4 * kMiB : 0), os_fake_purged_bytes());
-}
-
 #endif  // HAK_TEST_FAKE_OS
 
 }  // namespace

@@ -191,7 +191,7 @@ class Model {
       }
     }
     bool zeroed = false;
-    struct slab *const run = page_arena_take_run(slabs, size_class, &zeroed);
+    struct slab *const run = hak_test::TakeRun(slabs, size_class, &zeroed);
     ASSERT_NE(nullptr, run);
     const struct superslab *const superslab = run->superslab;
     if (before.count(superslab) == 0) before[superslab] = {kAllSlabs, 0, kAllSlabs};

@@ -23,6 +23,13 @@ constexpr unsigned kSlabs = HAK_SUPERSLAB_SLABS;
 // Where the test writes to each slab, and looks for zeroes.
 constexpr size_t kProbes[] = {0, HAK_SLAB_BYTES / 2 - 4, HAK_SLAB_BYTES - 8};
 
+// With the Box the shared pool makes records before the registry hears of the class.
+inline struct slab *TakeRun(unsigned slabs, unsigned size_class, bool *zeroed) {
+  struct slab *const run = page_arena_take_run(slabs, size_class, zeroed);
+  if (run != nullptr && size_class != 0 && HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) registry_set_class(run, size_class);
+  return run;
+}
+
 inline char *SlabMemory(uintptr_t address, size_t slab) {
   return reinterpret_cast<char *>(address + slab * HAK_SLAB_BYTES);
 }

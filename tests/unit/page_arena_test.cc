@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "allocator/base/options.h"
+#include "allocator/page_arena/large_block.h"
 #include "allocator/page_arena/metadata.h"
 #include "tests/unit/page_arena_support.h"
 
@@ -309,6 +311,21 @@ FRESH_TEST(PageArenaTest, ThreadsDoNotMeet) {
   page_arena_purge_all();
   EXPECT_EQ(0u, purge_dirty_bytes());
   EXPECT_EQ(0u, os_fake_errors());
+}
+
+// What is freed is purged in its time, by who frees next.
+FRESH_TEST(PageArenaTest, FreeOfALargeBlockTicks) {
+  options.purge_delay_ms = 100;
+  os_fake_set_time(1000);
+  ASSERT_TRUE(page_arena_initialize());
+  void *const first = large_block_allocate(100 * kKiB, 16, false);
+  void *const second = large_block_allocate(3 * kMiB, 16, false);
+  EXPECT_TRUE(large_block_free(first));
+  os_fake_set_time(1100);
+  EXPECT_EQ(0u, os_fake_purged_bytes());
+  EXPECT_TRUE(large_block_free(second));
+  // The Box purges spans at once.
+  EXPECT_EQ(128 * kKiB + (kIsBox ? 4 * kMiB : 0), os_fake_purged_bytes());
 }
 
 }  // namespace

@@ -145,6 +145,31 @@ FRESH_TEST(RecordTableTest, UnderALimitNoneIsKept) {
   EXPECT_EQ(2u, os_fake_calls(OS_FAKE_MAP));
 }
 
+// A thread that was given a pointer that is no block's may be reading one that another thread gives back.
+FRESH_TEST(RecordTableTest, WhatMayBeReadStaysMapped) {
+  os_fake_set_limit(size_t{1} << 30);
+  const struct slab run = Take(kOnePage);
+  const size_t mapped = os_fake_mapped_bytes();
+  Write(run, kOnePage);
+  record_table_read_begin();
+  record_table_read_begin();
+  record_table_read_end();
+  Give(run);
+  EXPECT_EQ(mapped, os_fake_mapped_bytes());
+  EXPECT_EQ(kPage, os_fake_purged_bytes());
+  EXPECT_EQ(kNone, FirstNonZero(run.records, kPage));
+  record_table_read_end();
+  const struct slab again = Take(kOnePage);
+  EXPECT_EQ(run.records, again.records);
+  Give(again);
+  EXPECT_EQ(mapped - kPage, os_fake_mapped_bytes());
+  // Of a reader that does not come back, a child of a fork knows nothing.
+  record_table_read_begin();
+  record_table_forget_readers();
+  Give(Take(kOnePage));
+  EXPECT_EQ(mapped - kPage, os_fake_mapped_bytes());
+}
+
 FRESH_TEST(RecordTableTest, ThreadsGetTablesOfTheirOwn) {
   constexpr int kThreads = 4, kRounds = 300;
   std::vector<std::thread> threads;

@@ -13,6 +13,7 @@
 #include "allocator/page_arena/page_arena.h"
 #include "allocator/page_arena/registry.h"
 #include "tests/unit/fresh_process.h"
+#include "tests/unit/page_arena_support.h"
 
 namespace {
 
@@ -28,7 +29,7 @@ void ExpectRunsInWindow(uintptr_t tables) {
   EXPECT_EQ(tables, reinterpret_cast<uintptr_t>(registry.slab_class) & ~(kGiB - 1)) << "the tables are elsewhere";
   EXPECT_EQ(0u, registry.base % HAK_SUPERSLAB_BYTES);
   bool zeroed;
-  struct slab *const run = page_arena_take_run(1, 7, &zeroed);
+  struct slab *const run = hak_test::TakeRun(1, 7, &zeroed);
   ASSERT_NE(nullptr, run);
   EXPECT_GE(run->address, registry.base);
   EXPECT_LT(run->address, registry.base + WindowBytes());

@@ -13,6 +13,7 @@
 #include "allocator/os/os_memory_fake.h"
 #include "allocator/page_arena/page_arena.h"
 #include "tests/unit/fresh_process.h"
+#include "tests/unit/page_arena_support.h"
 #include "tests/unit/test_support.h"
 
 namespace {
@@ -96,10 +97,10 @@ FRESH_TEST(RegistryTest, WindowWithALimit) {
 FRESH_TEST(RegistryTest, RunsAreFoundByEveryAddressInThem) {
   ASSERT_TRUE(page_arena_initialize());
   bool zeroed;
-  struct slab *const one = page_arena_take_run(1, 7, &zeroed);
-  struct slab *const three = page_arena_take_run(3, 55, &zeroed);
+  struct slab *const one = hak_test::TakeRun(1, 7, &zeroed);
+  struct slab *const three = hak_test::TakeRun(3, 55, &zeroed);
   struct slab *const large = page_arena_take_run(2, 0, &zeroed);
-  struct slab *const last = page_arena_take_run(1, 1, &zeroed);
+  struct slab *const last = hak_test::TakeRun(1, 1, &zeroed);
   ASSERT_NE(nullptr, last);
   struct superslab *const superslab = registry_find_superslab(one->address);
   ASSERT_NE(nullptr, superslab);

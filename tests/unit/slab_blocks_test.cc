@@ -16,6 +16,7 @@
 #include "allocator/base/size_class.h"
 #include "allocator/page_arena/page_arena.h"
 #include "allocator/shared_pool/record_table.h"
+#include "tests/unit/page_arena_support.h"
 #include "tests/unit/test_support.h"
 
 namespace {
@@ -164,7 +165,7 @@ class Model {
   static struct slab &TakeRun(unsigned size_class) {
     bool zeroed;
     EXPECT_TRUE(page_arena_initialize());
-    struct slab *const run = page_arena_take_run(size_classes[size_class].run_slabs + 1u, size_class, &zeroed);
+    struct slab *const run = hak_test::TakeRun(size_classes[size_class].run_slabs + 1u, size_class, &zeroed);
     if (run == nullptr) abort();
     return *run;
   }

@@ -175,7 +175,8 @@ FRESH_TEST(StackDepotTest, UnwindingMayComeBack) {
     --depth;
   };
   EXPECT_EQ(1u, Record({1}));
-  EXPECT_EQ(0u, number_while_unwinding);
+  EXPECT_EQ(STACK_DEPOT_OWN, number_while_unwinding);
+  EXPECT_EQ(nullptr, stack_depot_entry(STACK_DEPOT_OWN));
   while_unwinding = nullptr;
   EXPECT_EQ(2u, Record({2})) << "afterwards it is as before";
 }

@@ -56,10 +56,11 @@ void *hak_reallocarray(void *pointer, size_t count, size_t size) HAK_NOTHROW __a
 void hak_free(void *pointer) HAK_NOTHROW;
 
 // Frees a block whose size the caller knows: size is what was asked of malloc, calloc or realloc. NULL is ignored.
-// Checks level 2 (Box) reports a wrong size or alignment; the others do not look at them.
+// Checks level 2 (Box) reports a wrong size or alignment, also one above 16 that was asked for; the others do not look at them.
 void hak_free_sized(void *pointer, size_t size) HAK_NOTHROW;
 
-// The same for a block from hak_aligned_alloc (or posix_memalign, memalign): alignment and size as asked for there.
+// The same for a block from hak_aligned_alloc (or posix_memalign, memalign): alignment and size as asked for there, memalign's
+// alignment as it was rounded up. Alignments up to 16, which every block has, are all the same.
 void hak_free_aligned_sized(void *pointer, size_t alignment, size_t size) HAK_NOTHROW;
 
 // Allocates size bytes aligned to alignment, a power of two; anything else gives NULL and EINVAL. The size need not be

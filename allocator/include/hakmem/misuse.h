@@ -48,7 +48,7 @@ struct hak_misuse {
   const void *pointer;         // that the function was given; for what was found in free memory, the address written to
   const void *block;           // the block that the pointer belongs to; NULL if none does
   ptrdiff_t offset;            // of the pointer in the block; of the first wrong byte, for kinds that have one
-  size_t requested_size;       // of the block, as it was asked for
+  size_t requested_size;       // of the block, as it was asked for; 0 where it is not known: allocating_thread is 0 too
   size_t usable_size;          // of the block, with what rounding up to its size class adds
   size_t given_size;           // for HAK_MISUSE_SIZE_MISMATCH and HAK_MISUSE_ALIGNMENT_MISMATCH: what the caller said
   size_t expected_size;        // and what would have been right

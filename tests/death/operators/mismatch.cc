@@ -44,6 +44,13 @@ MISUSE(delete_with_wrong_alignment, "delete with a wrong alignment") {
 MISUSE(delete_without_alignment, "aligned new and delete with a wrong size") {
   ::operator delete(opaque(::operator new(100, std::align_val_t(64))), static_cast<size_t>(99), std::align_val_t(64));
 }
+MISUSE(delete_of_aligned_new, "aligned new and delete without an alignment") {
+  ::operator delete(opaque(::operator new(100, std::align_val_t(64))));
+}
+MISUSE(delete_of_aligned_large_new,
+       "aligned new[] of a large block and delete[] with a size and without an alignment") {
+  ::operator delete[](opaque(::operator new[](100000, std::align_val_t(64))), static_cast<size_t>(100000));
+}
 CONTROL_WITH(control_operators, "operators that match", "box_match_functions=1") {
   for (size_t size = 0; size < 200000; size = size * 3 + 1) {
     ::operator delete(opaque(::operator new(size)));
@@ -62,4 +69,7 @@ CONTROL(control_mismatch_without_option,
   free(opaque(::operator new(100)));
   ::operator delete(opaque(malloc(100)));
   ::operator delete[](opaque(::operator new(100)));
+  ::operator delete(opaque(aligned_alloc(64, 128)));
+  ::operator delete[](opaque(::operator new(100, std::align_val_t(64))));
+  free(opaque(::operator new(100, std::align_val_t(64))));
 }

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The whole runner with scripts in place of the engines: killed at random moments, told to end, alone in its directory."""
+
+import glob
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "seeded")]
+
+import fake_engines  # noqa: E402
+import files  # noqa: E402
+import upkeep  # noqa: E402
+
+KILLS = 20
+SECONDS_MOST = 60
+
+
+class Runner(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(self.temporary.cleanup)
+        self.programs = fake_engines.make_programs(os.path.join(self.temporary.name, "programs"))
+        self.state = os.path.realpath(os.path.join(self.temporary.name, "state"))
+        self.addCleanup(upkeep.end_orphans, self.state)
+        self.output = os.path.join(self.temporary.name, "output")
+        self.environment = dict(os.environ, PATH=os.path.join(self.programs, "bin") + ":" + os.environ["PATH"])
+
+    def start(self, *more, **environment):
+        command = [sys.executable, "-B", os.path.join(HERE, "continuous.py"), "--state=" + self.state, "--jobs=3",
+                   "--slice=0.2", "--coverage-minutes=0", "--programs=" + self.programs, "--variant=fake"]
+        with open(self.output, "ab") as output:
+            process = subprocess.Popen(command + list(more), env=dict(self.environment, **environment), stdout=output,
+                                       stderr=subprocess.STDOUT, start_new_session=True)
+        self.addCleanup(self.kill, process)
+        return process
+
+    @staticmethod
+    def kill(process):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def say(self):
+        return files.read(self.output).decode("utf-8", "replace")
+
+    def status(self):
+        return files.read_json(os.path.join(self.state, "status.json"))
+
+    def wait_for(self, question, process):
+        end = time.monotonic() + SECONDS_MOST
+        while not question():
+            self.assertIsNone(process.poll(), self.say())
+            self.assertLess(time.monotonic(), end, self.say())
+            time.sleep(0.02)
+
+    def corpus_files(self):
+        return files.entries(os.path.join(self.state, "one", "corpus"))
+
+    def look(self):
+        """Every file that is there is whole. Returns the edges of the corpus."""
+        corpus = os.path.join(self.state, "one", "corpus")
+        for name in files.entries(corpus):
+            self.assertEqual(files.sha1_of(files.read(os.path.join(corpus, name))), name)
+        for name in ("state.json", "status.json"):
+            if os.path.exists(os.path.join(self.state, name)):
+                self.assertTrue(files.read_json(os.path.join(self.state, name)))
+        crashes = os.path.join(self.state, "one", "crashes")
+        for name in os.listdir(crashes) if os.path.isdir(crashes) else []:
+            if not name.startswith("."):
+                self.assertEqual(files.read_json(os.path.join(crashes, name, "crash.json"))["id"], name)
+        return fake_engines.edges_below(corpus)
+
+    def end(self, process, number=signal.SIGTERM):
+        process.send_signal(number)
+        self.assertEqual(process.wait(SECONDS_MOST), 0, self.say())
+
+    def test_killed_at_random_moments(self):
+        seed = int(os.environ.get("TEST_RANDOM_SEED", time.time()))
+        print("seed %d" % seed)
+        moments, seen, kept, counted = random.Random(seed), set(), set(), 0.0
+        for _ in range(KILLS):
+            process = self.start(FAKE_FINDS="BADzero BADcontent")
+            self.wait_for(lambda: os.path.isdir(os.path.join(self.state, "one")), process)
+            time.sleep(moments.uniform(0, 2.5))
+            seen |= fake_engines.edges_below(os.path.join(self.state, "one", "corpus"))
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self.assertLessEqual(seen, self.look())
+            # What libFuzzer had kept by then is taken over at the next start.
+            for new in glob.glob(os.path.join(self.state, "one", "work", "*", "new")):
+                kept |= fake_engines.edges_below(new)
+            state = files.read_json(os.path.join(self.state, "state.json"))
+            if state:
+                now = sum(instance["cpu_seconds"] for instance in state["instances"].values())
+                self.assertGreaterEqual(now, counted)
+                counted = now
+        process = self.start(FAKE_FINDS="BADzero BADcontent")
+        crashes = os.path.join(self.state, "one", "crashes")
+        self.wait_for(lambda: "merge:" in self.say() and len(
+            [name for name in os.listdir(crashes) if not name.startswith(".")]) == 2, process)
+        self.end(process)
+        self.assertLessEqual(seen | kept, self.look())
+        self.assertGreater(len(seen), 100)
+        self.assertGreater(len(kept), 100)
+        self.assertIn("merge:", self.say())
+        crashes = self.status()["targets"][0]["crashes"]
+        self.assertEqual({re.match(r"oracle (\w+)", crash["summary"]).group(1) for crash in crashes}, {"zero", "content"})
+        self.assertEqual(upkeep.marked_processes(self.state), [])
+
+    def test_told_to_end(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process = self.start()
+            self.wait_for(lambda: len(self.corpus_files()) > 20 and upkeep.marked_processes(self.state), process)
+            self.end(process, number)
+            self.assertEqual(upkeep.marked_processes(self.state), [])
+            status = self.status()
+            self.assertFalse(status["running"])
+            # The last slices were taken over.
+            self.assertEqual(status["targets"][0]["corpus_files"], len(self.corpus_files()))
+            new = [os.path.join(self.state, "one", "work", name, "new") for name in ("libfuzzer_bytes", "libfuzzer_asan")]
+            self.assertEqual([files.entries(directory) for directory in new], [[], []])
+            self.assertIn("running", files.read(os.path.join(self.state, "index.html")).decode("utf-8"))
+
+    def test_status_follows_the_schema(self):
+        process = self.start(FAKE_FINDS="BADzero")
+        path = os.path.join(self.state, "status.json")
+        self.wait_for(lambda: os.path.exists(path) and files.read_json(path)["targets"][0]["crashes"], process)
+        self.end(process)
+        [target] = self.status()["targets"]
+        self.assertEqual({instance["name"]: (instance["engine"], instance["mutator"], instance["sanitizer"])
+                          for instance in target["instances"]}, {
+                              "libfuzzer_structured": ("libfuzzer", "structured", "none"),
+                              "libfuzzer_bytes": ("libfuzzer", "bytes", "none"),
+                              "libfuzzer_asan": ("libfuzzer", "structured", "asan"),
+                              "afl_structured": ("afl", "structured", "none"), "afl_bytes": ("afl", "bytes", "none")})
+        [crash] = target["crashes"]
+        self.assertEqual(set(crash), {"id", "kind", "found_by", "first_seen", "times", "reproduced", "replays", "summary",
+                                      "input", "list", "program", "regression"})
+        self.assertTrue(os.path.isfile(os.path.join(self.state, crash["regression"])))
+        with open(os.path.join(self.state, "one", "samples.jsonl"), encoding="utf-8") as samples:
+            self.assertEqual(set(json.loads(samples.readline())), {"time", "edges", "corpus_files", "executions"})
+
+    def test_only_one_at_a_time(self):
+        first = self.start()
+        self.wait_for(self.corpus_files, first)
+        second = self.start()
+        self.assertEqual(second.wait(SECONDS_MOST), 1)
+        self.assertIn("another runner uses", self.say())
+        self.end(first)
+
+    def test_engines_of_a_killed_runner_are_ended(self):
+        process = self.start("--slice=100")
+        self.wait_for(lambda: upkeep.marked_processes(self.state), process)
+        # As AFL++'s children are, it is in a session of its own, and nobody ends it with its parent.
+        orphan = subprocess.Popen(["sleep", "1000"], start_new_session=True,
+                                  env=dict(os.environ, FUZZ_CONTINUOUS_STATE=self.state))
+        self.addCleanup(self.kill, orphan)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process = self.start()
+        self.assertEqual(orphan.wait(SECONDS_MOST), -signal.SIGKILL)
+        self.wait_for(lambda: "of a runner that was killed" in self.say(), process)
+        self.end(process)
+
+    def test_an_engine_that_does_not_run_is_shown(self):
+        process = self.start(FAKE_BROKEN="1")
+        self.wait_for(lambda: "FAILED: ended with status 1: ERROR: no such flag" in self.say(), process)
+        self.wait_for(lambda: self.say().count(" afl_") > 0, process)
+        self.end(process)
+        states = {instance["name"]: instance["state"] for instance in self.status()["targets"][0]["instances"]}
+        self.assertIn("failed", states.values())
+
+    def test_the_disk_is_full(self):
+        queues = os.path.join(self.state, "one", "work", "afl")
+        process = self.start("--disk-mib=100")
+        self.wait_for(lambda: len(self.corpus_files()) > 350 and os.path.isdir(queues), process)
+        self.end(process)
+        process = self.start("--disk-mib=1")
+        self.assertEqual(process.wait(SECONDS_MOST), 1, self.say())
+        self.assertIn("the corpus and the crashes alone take", self.say())
+        self.assertEqual(os.listdir(queues), [])
+        self.assertGreater(len(self.corpus_files()), 300)
+
+    def test_hours(self):
+        self.assertEqual(self.start("--hours=0.0005").wait(SECONDS_MOST), 0, self.say())
+
+
+if __name__ == "__main__":
+    unittest.main()

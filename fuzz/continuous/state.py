@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What the runner knows from one start to the next: DIR/state.json, always whole, and the samples of coverage.
+
+What engines found is not here: it lies in files of its own, so that losing seconds of this loses no work.
+"""
+
+import json
+import os
+import threading
+import time
+
+import files
+
+INSTANCE = {"cpu_seconds": 0.0, "charged_seconds": 0.0, "executions": 0, "executions_per_second": 0.0, "edges": None,
+            "runs": 0, "error": None}
+TARGET = {"last_new_path": None, "files_after_merge": 0, "measured": None, "measure_seconds": 0.0, "edges": None,
+          "merges": 0, "build": ""}
+# More in the status would make the page heavy.
+SAMPLES_MOST = 400
+
+
+class State:
+    """Safe for several threads."""
+
+    def __init__(self, directory):
+        self.directory, self.path = directory, os.path.join(directory, "state.json")
+        self.lock = threading.RLock()
+        saved = files.read_json(self.path, {})
+        self.started = saved.get("started", time.time())
+        self.instances, self.targets = saved.get("instances", {}), saved.get("targets", {})
+        # What ran when the runner was killed, up to the last time that this was written.
+        for name, live in saved.get("live", {}).items():
+            known = self.instance(name)
+            known["cpu_seconds"] += live["cpu_seconds"]
+            known["executions"] += live["executions"]
+
+    def instance(self, name):
+        return self.instances.setdefault(name, dict(INSTANCE))
+
+    def target(self, name):
+        return self.targets.setdefault(name, dict(TARGET))
+
+    def write(self, live=None):
+        """live: name -> what a running slice has had so far."""
+        with self.lock:
+            files.write_json(self.path, {
+                "started": self.started, "instances": self.instances, "targets": self.targets,
+                "live": {name: {"cpu_seconds": one.cpu_seconds, "executions": one.executions}
+                         for name, one in (live or {}).items()}})
+
+    def begin_slice(self, name, slice_seconds):
+        """A slice that ends early, because its engine finds something at once or the runner is killed, was a turn too."""
+        with self.lock:
+            self.instance(name)["charged_seconds"] += slice_seconds / 2
+
+    def add_slice(self, name, slice_seconds, result):
+        with self.lock:
+            known = self.instance(name)
+            known["cpu_seconds"] += result.cpu_seconds
+            known["charged_seconds"] += max(0.0, result.cpu_seconds - slice_seconds / 2)
+            known["executions"] += result.executions
+            known["runs"] += 1
+            known["error"] = result.error
+            if result.cpu_seconds > 0 and result.executions:
+                known["executions_per_second"] = result.executions / result.cpu_seconds
+            if result.edges is not None:
+                known["edges"] = result.edges
+
+
+class Samples:
+    """TARGET/samples.jsonl: a line per measurement; one that was torn is left out."""
+
+    def __init__(self, target):
+        self.path = os.path.join(target.root, "samples.jsonl")
+        self.points = []
+        if os.path.exists(self.path):
+            with open(self.path, encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    try:
+                        sample = json.loads(line)
+                        self.points.append([sample["time"], sample["edges"]])
+                    except (ValueError, KeyError, TypeError):
+                        continue
+            if not files.read(self.path).endswith(b"\n"):
+                with open(self.path, "a", encoding="utf-8") as file:
+                    file.write("\n")
+
+    def add(self, edges, corpus_files, executions):
+        sample = {"time": int(time.time()), "edges": edges, "corpus_files": corpus_files, "executions": executions}
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(sample) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.points.append([sample["time"], edges])
+
+    def thinned(self):
+        """The first, the last, and evenly between them."""
+        count = len(self.points)
+        if count <= SAMPLES_MOST:
+            return list(self.points)
+        return [self.points[i * (count - 1) // (SAMPLES_MOST - 1)] for i in range(SAMPLES_MOST)]
+
+
+class Schedule:
+    """Hands out instances: the one that was charged the fewest CPU seconds goes next."""
+
+    def __init__(self, state, instances):
+        self.state, self.waiting = state, list(instances)
+        self.lock = threading.Lock()
+
+    def next(self):
+        """An instance, or None where all are running."""
+        with self.lock:
+            if not self.waiting:
+                return None
+            known = self.state.instances
+            # Several at a time of different targets, where there is a choice.
+            one = min(self.waiting, key=lambda i: (known[i.full_name]["charged_seconds"], known[i.full_name]["runs"]))
+            self.waiting.remove(one)
+            return one
+
+    def give_back(self, instance):
+        with self.lock:
+            self.waiting.append(instance)

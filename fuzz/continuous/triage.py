@@ -1,0 +1,186 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""From what an engine put down as failing to one directory per bug: run again, made smaller, told apart, and written down.
+
+TARGET/crashes/ID/ has input, original, list.txt and program.c where the input is a program, crash.json, and below regress/ what
+`cp -r` brings into fuzz/. TARGET/unreproducible/ID/ has what did not fail each time. ID comes from what failed, so that
+a bug that is met again has its directory already, and only counts up. An artifact is removed when all this is done: a runner
+that is killed before does it again, and finds out that it knows the input.
+"""
+
+import os
+import re
+import subprocess
+import time
+
+import failures
+import files
+import replay
+
+# Inputs of one bug that are remembered, so that the same one is not counted twice.
+SEEN_MOST = 1000
+# Of one instance at a time; the others wait.
+ARTIFACTS_MOST = 50
+
+
+class Triage:
+    """Of one target. Not safe for two threads at a time: the caller holds the target's lock for it."""
+
+    def __init__(self, target, corpus, replayer_of, judge, minimise_seconds, build, now=time.time):
+        self.target, self.corpus, self.replayer_of, self.judge = target, corpus, replayer_of, judge
+        self.minimise_seconds, self.build, self.now = minimise_seconds, build, now
+
+    def collect(self, instance):
+        """AFL++'s crashes and hangs become artifacts as libFuzzer's are."""
+        if instance.engine != "afl" or not os.path.isdir(instance.afl_directory):
+            return
+        for folder in sorted(os.listdir(instance.afl_directory)):
+            kind = {"crashes": "crash", "hangs": "timeout"}.get(folder.split(".")[0])
+            directory = os.path.join(instance.afl_directory, folder)
+            for name in files.entries(directory) if kind else []:
+                if name.startswith("id:"):
+                    path = os.path.join(directory, name)
+                    os.rename(path, os.path.join(instance.artifacts, "%s-%s" % (kind, files.sha1_of(files.read(path)))))
+
+    def run(self, instance, is_asked_to_end):
+        """Returns the identities of what is new."""
+        self.collect(instance)
+        new = []
+        for name in files.entries(instance.artifacts)[:ARTIFACTS_MOST]:
+            if is_asked_to_end():
+                break
+            path = os.path.join(instance.artifacts, name)
+            if not re.match("(crash|timeout|oom|leak)-", name):
+                files.remove(path)  # slow-unit-…: no failure
+                continue
+            done, identity = self.judge_one(instance, path)
+            if identity:
+                new.append(identity)
+            if done:
+                files.remove(path)
+        return new
+
+    def judge_one(self, instance, path):
+        """(whether the artifact is dealt with, its identity where it is new)"""
+        outcomes = [self.replayer_of(instance).run(path) for _ in range(replay.REPLAYS)]
+        if None in outcomes:
+            return False, None
+        data = files.read(path)
+        failed = [outcome for outcome in outcomes if outcome.kind]
+        if len(failed) < replay.REPLAYS:
+            return True, self.keep_unreproducible(instance, data, failed, os.path.basename(path))
+        judge, failure = self.choose_judge(instance, path, failed[0])
+        if judge is None:
+            return False, None
+        identity = failures.identity_of(failure.key)
+        mark = "%s %s" % (files.sha1_of(data), instance.name)
+        known = os.path.join(self.target.crashes, identity)
+        if os.path.isdir(known):
+            self.count(known, mark)
+        elif not self.keep(instance, judge, data, failure, path, mark):
+            return False, None
+        else:
+            known = None
+        self.corpus.set_aside(files.sha1_of(data))
+        return True, None if known else identity
+
+    def choose_judge(self, instance, path, failure):
+        """Whoever found it, the same bug has one name: that of the plain program, if it fails too."""
+        if instance.program == self.judge.program:
+            return self.judge, failure
+        outcome = self.replayer_of(self.judge).run(path)
+        if outcome is None:
+            return None, None
+        return (self.judge, outcome) if outcome.kind else (instance, failure)
+
+    def count(self, directory, mark):
+        record = files.read_json(os.path.join(directory, "crash.json"))
+        if mark not in record["seen"]:
+            record.update(times=record["times"] + 1, last_seen=self.now(), seen=(record["seen"] + [mark])[-SEEN_MOST:])
+            files.write_json(os.path.join(directory, "crash.json"), record)
+
+    def keep(self, instance, judge, data, failure, path, mark):
+        """False where it was interrupted."""
+        replayer, small = self.replayer_of(judge), data
+        if failure.kind != "timeout":
+            small = self.minimise(replayer, data, failure, path, instance)
+        outcomes = [replayer.run_bytes(small) for _ in range(replay.REPLAYS)]
+        if None in outcomes:
+            return False
+        reproduced = sum(outcome.key == failure.key for outcome in outcomes)
+        if reproduced < replay.REPLAYS:
+            small, reproduced = data, replay.REPLAYS
+        else:
+            failure = outcomes[0]
+        identity = failures.identity_of(failure.key)
+        with files.NewDirectory(os.path.join(self.target.crashes, identity)) as directory:
+            self.write(directory, instance, judge, data, small, failure, mark, reproduced)
+        return True
+
+    def minimise(self, replayer, data, failure, path, instance):
+        def is_same(candidate):
+            outcome = replayer.run_bytes(candidate)
+            return outcome is not None and outcome.key == failure.key
+
+        small = data
+        if replayer.instance.engine == "libfuzzer":
+            smaller = replay.minimise_by_libfuzzer(replayer, path, self.minimise_seconds)
+            if smaller is not None and len(smaller) < len(small):
+                if is_same(smaller):
+                    small = smaller
+                else:
+                    # It fails otherwise: another bug perhaps, to be looked at by itself.
+                    name = "crash-" + files.sha1_of(smaller)
+                    files.write(os.path.join(instance.artifacts, name), smaller,
+                                os.path.join(self.target.work, "smaller"))
+        end = time.monotonic() + self.minimise_seconds
+
+        def is_over():
+            return time.monotonic() > end or replayer.question()
+
+        return replay.reduce(small, is_same, is_over, *(() if self.target.is_program else (1, 0)))
+
+    def write(self, directory, instance, judge, data, small, failure, mark, reproduced):
+        identity = failures.identity_of(failure.key)
+        files.write(os.path.join(directory, "original"), data)
+        files.write(os.path.join(directory, "input"), small)
+        printed = self.print_program(directory) if self.target.is_program else False
+        name = "%s_%s" % (failures.slug_of(failure), identity)
+        regression = os.path.join("regress", self.target.name, name)
+        os.makedirs(os.path.join(directory, os.path.dirname(regression)))
+        files.write(os.path.join(directory, regression), small)
+        place = os.path.join(self.target.name, "crashes", identity)
+        files.write_json(os.path.join(directory, "crash.json"), {
+            "id": identity, "kind": failure.kind, "key": failure.key, "summary": failure.summary,
+            "found_by": instance.name, "judged_by": judge.name, "first_seen": self.now(), "last_seen": self.now(),
+            "times": 1, "seen": [mark], "reproduced": reproduced, "replays": replay.REPLAYS,
+            "original_bytes": len(data), "input_bytes": len(small), "build": self.build,
+            "input": place + "/input", "list": place + "/list.txt" if printed else None,
+            "program": place + "/program.c" if printed else None, "regression": place + "/" + regression})
+
+    def print_program(self, directory):
+        for name, option in (("list.txt", []), ("program.c", ["--c"])):
+            environment = {key: value for key, value in os.environ.items() if key != "BUILD_WORKING_DIRECTORY"}
+            run = subprocess.run([self.target.printer] + option + [os.path.join(directory, "input")], env=environment,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+            files.write(os.path.join(directory, name), run.stdout)
+        return True
+
+    def keep_unreproducible(self, instance, data, failed, name):
+        digest = files.sha1_of(data)
+        path = os.path.join(self.target.unreproducible, digest[:12])
+        mark = "%s %s" % (digest, instance.name)
+        if os.path.isdir(path):
+            self.count(path, mark)
+            return None
+        failure = failed[0] if failed else failures.Failure(
+            {"oom": "memory"}.get(name.split("-")[0], name.split("-")[0]), "did not fail again", "")
+        with files.NewDirectory(path) as directory:
+            files.write(os.path.join(directory, "input"), data)
+            place = os.path.join(self.target.name, "unreproducible", digest[:12])
+            files.write_json(os.path.join(directory, "crash.json"), {
+                "id": digest[:12], "kind": failure.kind, "key": failure.key, "summary": failure.summary,
+                "found_by": instance.name, "first_seen": self.now(), "last_seen": self.now(), "times": 1, "seen": [mark],
+                "reproduced": len(failed), "replays": replay.REPLAYS, "build": self.build, "input": place + "/input",
+                "list": None, "program": None, "regression": None})
+        return digest[:12]
