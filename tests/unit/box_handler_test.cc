@@ -345,7 +345,7 @@ TEST(BoxHandlerTest, CallocIsZeroInMemoryThatWasWrittenTo) {
 
 // Where there is room behind it, realloc grows a block in place; otherwise it may move its pages.
 TEST(BoxHandlerTest, ReallocGrowsIntoMemoryThatWasWrittenTo) {
-  for (const size_t size : kLarge) {
+  for (const size_t size : {size_t{100000}, size_t{1000000}, 3 * kMiB}) {
     for (const size_t factor : {2, 5}) {
       ExpectWholeWithHandlers(100, 1, [=] {
         unsigned char *const block = Take(size), *const behind = Take(size);
