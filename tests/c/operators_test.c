@@ -21,15 +21,16 @@
     }                                                                         \
   } while (0)
 
-// operator new(size_t), and with an alignment; operator delete(void *).
+// operator new(size_t), and with an alignment; operator delete of each.
 void *_Znwm(size_t size);
 void *_ZnwmSt11align_val_t(size_t size, size_t alignment);
 void _ZdlPv(void *pointer);
+void _ZdlPvSt11align_val_t(void *pointer, size_t alignment);
 
 static volatile size_t too_large = PTRDIFF_MAX;
 
 static void new_too_large(void) { _ZdlPv(_Znwm(too_large)); }
-static void aligned_new_too_large(void) { _ZdlPv(_ZnwmSt11align_val_t(too_large, 64)); }
+static void aligned_new_too_large(void) { _ZdlPvSt11align_val_t(_ZnwmSt11align_val_t(too_large, 64), 64); }
 
 static void load_and_new(void) {
   CHECK(dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL) != NULL);
@@ -70,7 +71,7 @@ static void expect_abort(void (*body)(void), const char *message) {
 
 int main(void) {
   _ZdlPv(_Znwm(100));
-  _ZdlPv(_ZnwmSt11align_val_t(100, 64));
+  _ZdlPvSt11align_val_t(_ZnwmSt11align_val_t(100, 64), 64);
   expect_abort(new_too_large, "hakmem: operator new: out of memory, and no C++ library to throw std::bad_alloc");
   expect_abort(aligned_new_too_large, "hakmem: operator new: out of memory");
   expect_abort(load_and_new, "bad_alloc");
