@@ -120,8 +120,9 @@ class Runner:
             return 0
         environment = dict(os.environ, UBSAN_OPTIONS="symbolize=0")
         environment.pop("FUZZ_SEEDED_BUG", None)
-        run = subprocess.run(fixed_addresses() + [self.judge] + MEASURE + ["-max_len=1032", self.empty, self.path("corpus")], env=environment,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command = fixed_addresses() + [self.judge] + MEASURE + ["-max_len=1032", self.empty, self.path("corpus")]
+        run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
         found = re.findall(rb"\bcov: (\d+)", run.stdout)
         if run.returncode != 0 or not found:
             raise Wrong("the corpus does not run: " + run.stdout.decode("utf-8", "replace")[-2000:])

@@ -111,8 +111,8 @@ class SharedCorpus:
 
 
 def fixed_addresses():
-    """The words before a command that have it run at the same addresses each time: some edges depend on them. None where the
-    system, such as a container, does not allow that; then a measurement may vary."""
+    """The words before a command that have it run at the same addresses each time: some edges depend on them. None where
+    the system, such as a container, does not allow that; then a measurement may vary."""
     command = ["setarch", "-R"]
     try:
         is_allowed = subprocess.call(command + ["true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
@@ -132,7 +132,8 @@ class Merger:
         self.control, self.merged = (os.path.join(self.corpus.merging, name) for name in ("control", "merged"))
 
     def _run(self, arguments, wall):
-        command = self.before + [self.judge.program] + self.options + ["-artifact_prefix=%s/" % self.judge.artifacts] + arguments
+        command = self.before + [self.judge.program] + self.options
+        command += ["-artifact_prefix=%s/" % self.judge.artifacts] + arguments
         return counted_run.run(command, self.environment, self.target.work, wall, end_signal=signal.SIGTERM,
                                question=self.question)
 
