@@ -95,7 +95,7 @@ class Runner:
         self.judge = os.path.join(programs, "%s_seeded_libfuzzer_bin" % TARGET)
         self.command = [sys.executable, "-B", os.path.join(workspace.path, "fuzz", "continuous", "continuous.py"),
                         "--state=" + self.state, "--programs=" + programs, "--variant=seeded", "--targets=" + TARGET,
-                        "--slice=10", "--jobs=2", "--minimise-seconds=2"]
+                        "--slice=10", "--jobs=2", "--minimise-seconds=10"]
         self.log = os.path.join(workspace.root, "runner.log")
         self.empty = os.path.join(workspace.root, "empty")
         os.mkdir(self.empty)
