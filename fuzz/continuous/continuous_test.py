@@ -91,7 +91,7 @@ class Runner(unittest.TestCase):
         for _ in range(KILLS):
             process = self.start(FAKE_FINDS="BADzero BADcontent")
             self.wait_for(lambda: os.path.isdir(os.path.join(self.state, "one")), process)
-            time.sleep(moments.uniform(0, 2.5))
+            time.sleep(moments.uniform(0, 1.6))
             seen |= fake_engines.edges_below(os.path.join(self.state, "one", "corpus"))
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

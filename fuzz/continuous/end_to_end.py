@@ -28,6 +28,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "seeded")]
 
 import files  # noqa: E402
 import upkeep  # noqa: E402
+from shared_corpus import MEASURE, fixed_addresses  # noqa: E402
 
 # Slabs that are taken stay noted as zero: found by some hundred inputs from nothing, and seen by one oracle alone.
 BUG = "14"
@@ -94,7 +95,7 @@ class Runner:
         self.judge = os.path.join(programs, "%s_seeded_libfuzzer_bin" % TARGET)
         self.command = [sys.executable, "-B", os.path.join(workspace.path, "fuzz", "continuous", "continuous.py"),
                         "--state=" + self.state, "--programs=" + programs, "--variant=seeded", "--targets=" + TARGET,
-                        "--slice=10", "--jobs=2", "--minimise-seconds=2"]
+                        "--slice=10", "--jobs=2", "--minimise-seconds=10"]
         self.log = os.path.join(workspace.root, "runner.log")
         self.empty = os.path.join(workspace.root, "empty")
         os.mkdir(self.empty)
@@ -119,8 +120,9 @@ class Runner:
             return 0
         environment = dict(os.environ, UBSAN_OPTIONS="symbolize=0")
         environment.pop("FUZZ_SEEDED_BUG", None)
-        run = subprocess.run([self.judge, "-runs=0", "-max_len=1032", self.empty, self.path("corpus")], env=environment,
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command = fixed_addresses() + [self.judge] + MEASURE + ["-max_len=1032", self.empty, self.path("corpus")]
+        run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
         found = re.findall(rb"\bcov: (\d+)", run.stdout)
         if run.returncode != 0 or not found:
             raise Wrong("the corpus does not run: " + run.stdout.decode("utf-8", "replace")[-2000:])

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 
 import counted_run
 import files
@@ -21,6 +22,8 @@ MERGE_MORE = 100
 MERGE_WALL = 1800
 MEASURE_WALL = 600
 MEASUREMENTS = 3
+# In the same order each time, the smallest first.
+MEASURE = ["-runs=0", "-shuffle=0", "-seed=1"]
 DONE_BEFORE = "merge has been completed before"
 QUEUE = re.compile(r"id:\d+,")
 
@@ -107,18 +110,30 @@ class SharedCorpus:
             os.rename(os.path.join(self.target.failing, name), os.path.join(self.target.corpus, name))
 
 
+def fixed_addresses():
+    """The words before a command that have it run at the same addresses each time: some edges depend on them. None where
+    the system, such as a container, does not allow that; then a measurement may vary."""
+    command = ["setarch", "-R"]
+    try:
+        is_allowed = subprocess.call(command + ["true"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    except FileNotFoundError:
+        is_allowed = False
+    return command if is_allowed else []
+
+
 class Merger:
     """Measures the corpus, and puts away what adds nothing. libFuzzer does both."""
 
     def __init__(self, target, judge, environment, memory_mib, question):
         self.target, self.judge, self.environment, self.question = target, judge, environment, question
-        self.options = judge.libfuzzer_options(memory_mib)
+        self.options, self.before = judge.libfuzzer_options(memory_mib), fixed_addresses()
         self.corpus = SharedCorpus(target)
         self.input, self.output = (os.path.join(self.corpus.merging, name) for name in ("input", "output"))
         self.control, self.merged = (os.path.join(self.corpus.merging, name) for name in ("control", "merged"))
 
     def _run(self, arguments, wall):
-        command = [self.judge.program] + self.options + ["-artifact_prefix=%s/" % self.judge.artifacts] + arguments
+        command = self.before + [self.judge.program] + self.options
+        command += ["-artifact_prefix=%s/" % self.judge.artifacts] + arguments
         return counted_run.run(command, self.environment, self.target.work, wall, end_signal=signal.SIGTERM,
                                question=self.question)
 
@@ -126,7 +141,7 @@ class Merger:
         """Edges of a directory and the CPU seconds that it took; None for edges where it could not be said."""
         empty = os.path.join(self.target.work, "empty")
         os.makedirs(empty, exist_ok=True)
-        run = self._run(["-runs=0", empty, directory or self.target.corpus], MEASURE_WALL)
+        run = self._run(MEASURE + [empty, directory or self.target.corpus], MEASURE_WALL)
         return (edges_of(run.output) if run.ended == "itself" and run.status == 0 else None), run.cpu_seconds
 
     def is_due(self, files_after_last):
@@ -150,7 +165,7 @@ class Merger:
             files.write(self.merged, "")
         before, more = self.measure(self.input)
         cpu_seconds += more
-        # A few edges depend on the order, which is another one each time; one time that shows as many is enough.
+        # Where addresses are others each time, one time that shows as many is enough.
         after = None
         for _ in range(MEASUREMENTS):
             now, more = self.measure(self.output)
