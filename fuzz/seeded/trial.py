@@ -30,6 +30,8 @@ INPUT_TIMEOUT = 10
 # has an invalid address, which is the affair of the sanitizers' runtime that libFuzzer brings, unless it is told otherwise.
 # That runtime would also take a second to look for names of functions.
 FAILURE_STATUS = {70, 71, 77}
+# afl-showmap's: an input takes too long, fails.
+SHOWMAP_FAILURES = {1, 2}
 SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77:symbolize=0"}
 # A run that takes so much longer than its CPU seconds is given up: it waits for something.
 WALL_FACTOR = 20
@@ -144,13 +146,13 @@ def make_afl_seeds(corpus, directory):
 
 
 def find_failing_seed(binary, environment, seeds):
-    """The number of the first seed that fails, from 1 on, or None: where one does, AFL++ does not begin at all."""
+    """The number of the first seed that fails, from 1 on, or None: where one does, AFL++ does not begin at all. It is run as
+    AFL++ runs it, in a child of a process that has run an input already."""
     for number, file in enumerate(sorted(glob.glob(seeds + "/*")), 1):
-        try:
-            if subprocess.call([binary, file], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, timeout=INPUT_TIMEOUT) < 0:
-                return number
-        except subprocess.TimeoutExpired:
+        with open(file, "rb") as seed:
+            status = subprocess.call(["afl-showmap", "-q", "-t", str(1000 * INPUT_TIMEOUT), "-o", "/dev/null", "--", binary],
+                                     env=environment, stdin=seed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if status in SHOWMAP_FAILURES:
             return number
     return None
 
