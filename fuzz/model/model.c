@@ -170,7 +170,9 @@ bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment
   // Between superslabs that are somebody else's there is less, and nothing that is longer.
   size_t occupied = model->heap->memory->occupied, superslab = model->heap->superslab_bytes;
   if (occupied != 0) {
-    size_t superslabs = bytes / superslab + (bytes % superslab + 2 * GUARD > superslab ? 2 : 1);
+    // The guard in front is as long as the alignment, if that is no longer than a slab.
+    size_t front = alignment > GUARD && alignment <= model->heap->slab_bytes ? alignment : GUARD;
+    size_t superslabs = bytes / superslab + (bytes % superslab + front + GUARD > superslab ? 2 : 1);
     if (superslabs + alignment / superslab + 1 > occupied) return true;
     much /= 2;
   }
