@@ -30,8 +30,8 @@ INPUT_TIMEOUT = 10
 # has an invalid address, which is the affair of the sanitizers' runtime that libFuzzer brings, unless it is told otherwise.
 # That runtime would also take a second to look for names of functions.
 FAILURE_STATUS = {70, 71, 77}
-# afl-showmap's: an input takes too long, fails.
-SHOWMAP_FAILURES = {1, 2}
+# afl-showmap's: an input fails.
+SHOWMAP_FAILURE = 2
 SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77:symbolize=0"}
 # A run that takes so much longer than its CPU seconds is given up: it waits for something.
 WALL_FACTOR = 20
@@ -145,14 +145,17 @@ def make_afl_seeds(corpus, directory):
             seed_file.write(bytes(16))
 
 
-def find_failing_seed(binary, environment, seeds):
-    """The number of the first seed that fails, from 1 on, or None: where one does, AFL++ does not begin at all. It is run as
-    AFL++ runs it, in a child of a process that has run an input already."""
+def find_failing_seed(binary, environment, seeds, directory):
+    """The number of the first seed that fails, from 1 on, or None: where one does, AFL++ does not begin at all. Each is run as
+    AFL++ does it, several times in one child of a process that has run an input already."""
     for number, file in enumerate(sorted(glob.glob(seeds + "/*")), 1):
-        with open(file, "rb") as seed:
-            status = subprocess.call(["afl-showmap", "-q", "-t", str(1000 * INPUT_TIMEOUT), "-o", "/dev/null", "--", binary],
-                                     env=environment, stdin=seed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        if status in SHOWMAP_FAILURES:
+        copies = os.path.join(directory, "copies-%d" % number)
+        os.mkdir(copies)
+        for copy in range(10):
+            shutil.copyfile(file, os.path.join(copies, str(copy)))
+        command = ["afl-showmap", "-q", "-t", str(1000 * INPUT_TIMEOUT), "-i", copies, "-o", copies + "-map", "--", binary]
+        if subprocess.call(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL) == SHOWMAP_FAILURE:
             return number
     return None
 
@@ -183,7 +186,7 @@ def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None, dict
                 found = re.search(r"execs_done\s*:\s*(\d+)", stats.read())
                 executions = int(found.group(1)) if found else None
         elif not detected and run.ended in ("itself", "wall"):
-            executions = find_failing_seed(binary, environment, seeds)
+            executions = find_failing_seed(binary, environment, seeds, directory)
             detected = executions is not None
             if not detected:
                 raise Failure("%s ended with status %s:\n%s" % (" ".join(command), run.status, run.output[-2000:]))
