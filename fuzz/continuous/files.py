@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 
 from trial import Failure
 
@@ -95,13 +96,21 @@ class NewDirectory:
             shutil.rmtree(self.building, ignore_errors=True)
 
 
+# A child of a runner that was killed holds its lock too, until it becomes the engine.
+LOCK_SECONDS = 5
+
+
 def lock(directory):
     """Held until the file that is returned is closed, or the process is gone."""
     os.makedirs(directory, exist_ok=True)
     held = open(os.path.join(directory, "lock"), "w", encoding="utf-8")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        held.close()
-        raise Failure("another runner uses " + directory) from None
-    return held
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return held
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                held.close()
+                raise Failure("another runner uses " + directory) from None
+            time.sleep(0.05)

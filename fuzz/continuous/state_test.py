@@ -62,6 +62,14 @@ class Kept(WithDirectory):
             torn.write('{"instances": {')
         self.assertEqual(State(self.directory).instances, {})
 
+    def test_a_child_of_a_killed_runner_lets_the_lock_go(self):
+        # The fork has the file that is locked, too, until it becomes another program.
+        held = files.lock(self.directory)
+        child = subprocess.Popen(["sleep", "0.5"], pass_fds=[held.fileno()])
+        held.close()
+        files.lock(self.directory).close()
+        self.assertEqual(child.wait(), 0)
+
     def test_a_file_appears_whole(self):
         path, move = os.path.join(self.directory, "file"), os.replace
         seen = []
