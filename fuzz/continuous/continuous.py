@@ -11,6 +11,7 @@ time was over; what was found is in DIR/status.json.
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -132,6 +133,8 @@ def main(arguments):
         signal.signal(number, lambda *_: stop.set())
     options = parse_arguments(arguments)
     directory = os.path.realpath(os.path.join(binaries.USER_DIRECTORY, options.state))
+    if not re.fullmatch(r"[\w./+,:@=-]+", directory):
+        raise Failure("--state: libFuzzer gives names to a shell, so %r must be of letters, digits and ./+,:@=_-" % directory)
     targets = instances.find_targets(options.programs, directory, options.variant, options.targets)
     return run(options, directory, targets, Display(sys.stdout), stop)
 

@@ -73,9 +73,9 @@ class Runner:
         for target in self.targets:
             target.make_directories()
             care, known = self.care[target.name], self.state.target(target.name)
-            torn = care.corpus.recover()
-            if torn:
-                self.note("%s: %d inputs were torn" % (target.name, torn))
+            renamed = care.corpus.recover()
+            if renamed:
+                self.note("%s: %d inputs now have their SHA-1 as a name" % (target.name, renamed))
             if known["build"] != self.build:
                 care.corpus.put_back()
                 known["build"] = self.build

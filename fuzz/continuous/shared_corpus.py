@@ -36,15 +36,18 @@ class SharedCorpus:
         self.incoming, self.merging = os.path.join(target.work, "incoming"), os.path.join(target.work, "merge")
 
     def recover(self):
-        """After a runner that was killed. Returns how many files had to go, because a loss of power left them torn."""
+        """After a runner that was killed, and for what somebody copied here: gives each file the name that it should have.
+        Returns how many had another."""
         shutil.rmtree(self.incoming, ignore_errors=True)
-        torn = 0
+        renamed = 0
         for name in files.entries(self.target.corpus):
             path = os.path.join(self.target.corpus, name)
-            if files.sha1_of(files.read(path)) != name:
+            data = files.read(path)
+            if files.sha1_of(data) != name:
+                self.add(data)
                 os.unlink(path)
-                torn += 1
-        return torn
+                renamed += 1
+        return renamed
 
     def names(self):
         return files.entries(self.target.corpus)

@@ -40,11 +40,12 @@ class Corpus(WithTarget):
         self.corpus.add_seeds()
         self.assertEqual(len(self.corpus.names()), 1)
 
-    def test_what_was_torn_goes(self):
+    def test_what_was_torn_or_copied_gets_its_name(self):
         self.corpus.add(b"1 2")
-        files.write(os.path.join(self.target.corpus, "0" * 40), b"torn")
-        self.assertEqual(self.corpus.recover(), 1)
-        self.assertEqual(self.corpus.names(), [files.sha1_of(b"1 2")])
+        for name, data in (("0" * 40, b"torn"), ("my-own", b"3 4"), ("the-same", b"1 2"), ("empty", b"")):
+            files.write(os.path.join(self.target.corpus, name), data)
+        self.assertEqual(self.corpus.recover(), 4)
+        self.assertEqual(set(self.corpus.names()), {files.sha1_of(data) for data in (b"1 2", b"torn", b"3 4")})
 
     def test_takes_what_libfuzzer_kept(self):
         instance = self.instances["libfuzzer_bytes"]
