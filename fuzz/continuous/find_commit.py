@@ -11,9 +11,11 @@ looked at first. The status is 0 where the commit was found.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import traceback
@@ -138,8 +140,9 @@ def bisect(repository, work, options, path):
             return left
         raise Failure("git bisect run: %s%s" % (result.stdout[-2000:], result.stderr[-2000:]))
     finally:
-        # Its server would stay for hours.
-        clone.bazel("shutdown")
+        # Its server would stay for hours. An old commit has no tools/bazel to say so to.
+        with contextlib.suppress(OSError):
+            clone.bazel("shutdown")
 
 
 def parse_arguments(arguments):
@@ -187,6 +190,8 @@ def run_step(arguments):
 
 
 if __name__ == "__main__":
+    # What was started is ended with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if "--step" in sys.argv:
         sys.exit(run_step(sys.argv[1:]))
     try:

@@ -12,6 +12,7 @@ something could not be run.
 import argparse
 import glob
 import os
+import signal
 import sys
 import tempfile
 
@@ -118,6 +119,8 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    # What was started is ended with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         sys.exit(main(sys.argv[1:]))
     except Failure as failure:
