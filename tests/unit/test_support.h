@@ -23,12 +23,14 @@
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
+#define HAK_TEST_THREAD_SANITIZER 1
 #define HAK_TEST_SLOWDOWN 10
 #elif __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
 #define HAK_TEST_SLOWDOWN 3
 #endif
 #endif
 #if !defined(HAK_TEST_SLOWDOWN) && defined(__SANITIZE_THREAD__)
+#define HAK_TEST_THREAD_SANITIZER 1
 #define HAK_TEST_SLOWDOWN 10
 #elif !defined(HAK_TEST_SLOWDOWN) && defined(__SANITIZE_ADDRESS__)
 #define HAK_TEST_SLOWDOWN 3
