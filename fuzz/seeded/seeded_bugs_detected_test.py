@@ -4,8 +4,8 @@
 
     seeded_bugs_detected_test.py --shard I/N --missed FILE TARGET=BINARY=CORPUS ...
 
-What is known to escape is listed in missed.txt, with the reason; a bug of that list that is detected fails the test too, so
-that the list stays true. At most a tenth of the bugs may be listed.
+What is known to escape is listed in missed.txt, with the reason; a bug of that list that a corpus detects fails the test too,
+so that the list stays true. At most a tenth of the bugs may be listed.
 """
 
 import argparse
@@ -104,7 +104,10 @@ def main():
         failures += 1
     for bug in bugs:
         how, reached = detect(bug, targets)
-        if how and bug.number in missed:
+        if how and bug.number in missed and not how.startswith("corpus"):
+            # A search depends on addresses, and may be lucky.
+            print("detected %3d %s all the same: %s" % (bug.number, bug.name, how))
+        elif how and bug.number in missed:
             print("FAILED: %3d %s is listed in missed.txt, and is detected: %s" % (bug.number, bug.name, how))
             failures += 1
         elif how:
