@@ -32,7 +32,8 @@ HAK_END_DECLARATIONS
 // The same, but zero.
 #define HAK_TRACK_ZEROED(address, bytes) __asan_unpoison_memory_region((address), (bytes))
 // The program's old_bytes are bytes now; what was there is.
-#define HAK_TRACK_RESIZED(address, old_bytes, bytes) __asan_unpoison_memory_region((address), (bytes))
+#define HAK_TRACK_RESIZED(address, old_bytes, bytes) \
+  ((void)(old_bytes), __asan_unpoison_memory_region((address), (bytes)))
 // They belong to nobody.
 #define HAK_TRACK_FREED(address, bytes) __asan_poison_memory_region((address), (bytes))
 // They are about to be unmapped, or copied as a whole.

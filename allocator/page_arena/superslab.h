@@ -22,7 +22,7 @@ struct block_record {
   uint32_t free_stack;
   uint8_t state;            // enum hak_block_state, or BLOCK_IN_HAND; HAK_BLOCK_UNKNOWN where no block was carved yet
   uint8_t filled;           // of a free block: everything but its link is HAK_FILL
-  uint8_t function;         // enum box_function: which family allocated it
+  uint8_t function;         // enum box_family: which functions allocated it
   uint8_t alignment_shift;  // the alignment that was asked for is 1 << this; 0 where none was
 };
 
