@@ -26,6 +26,10 @@
 
 // The windows of two variants are as far apart as their tables: further than what each uses of its window.
 #define FAKE_TABLES_BYTES ((size_t)8 << 30)
+// Where the kernel puts all this is chance, and no input may see it. Tables lie one superslab behind a multiple of this, and so
+// does the window, or as far in front of it as it always is: what an alignment of less finds there is the same each time, and an
+// alignment of more fits nowhere.
+#define FAKE_ALIGNMENT ((uintptr_t)8 << 30)
 // The window of small slabs is this far below the first table, where it would meet the tables of another variant; so it is
 // mapped with them.
 #ifdef HAK_SMALL_GEOMETRY
@@ -137,9 +141,9 @@ void *os_memory_map(size_t bytes) {
   if (counts && fake_too_much(bytes)) return NULL;
   if (!fake_is_whole((void *)0, bytes)) fake_error("map of something that is not whole pages");
   if (fake.tables == NULL) {
-    fake.tables = (char *)fake_mmap(NULL, FAKE_WINDOW_DISTANCE + FAKE_TABLES_BYTES, 0) + FAKE_WINDOW_DISTANCE;
-    // The window begins at a whole superslab.
-    fake.tables += -(uintptr_t)fake.tables % HAK_SUPERSLAB_BYTES;
+    fake.tables = fake_mmap(NULL, FAKE_WINDOW_DISTANCE + FAKE_ALIGNMENT + FAKE_TABLES_BYTES, 0);
+    fake.tables += FAKE_WINDOW_DISTANCE;
+    fake.tables += -(uintptr_t)fake.tables % FAKE_ALIGNMENT + HAK_SUPERSLAB_BYTES;
     if (FAKE_WINDOW_DISTANCE != 0) fake.window_ready = FAKE_SUPERSLABS;
   }
   if (bytes > FAKE_TABLES_BYTES - HAK_SUPERSLAB_BYTES - fake.tables_used || fake.table_count == FAKE_TABLE_COUNT) {
