@@ -6,17 +6,25 @@
 
 All that is found lies in DIR, and the next start goes on from there: DIR/TARGET/corpus, DIR/TARGET/crashes/ID for each bug, and
 DIR/index.html, which says how far it is. The runner may be killed at any moment. The status is 0 when it was told to end or the
-time was over; what was found is in DIR/status.json.
+time was over, 1 when it could not go on (the disk is full), 2 when it could not begin; what was found is in DIR/status.json.
 """
 
-import argparse
-import os
-import re
 import signal
-import subprocess
-import sys
 import threading
-import time
+
+STOP = threading.Event()
+if __name__ == "__main__":
+    # Before anything else, as what follows takes time: who is told to end then ends as well as later.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: STOP.set())
+
+import argparse  # noqa: E402
+import math  # noqa: E402
+import os  # noqa: E402
+import re  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import time  # noqa: E402
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "seeded")]
@@ -29,6 +37,8 @@ import upkeep  # noqa: E402
 from runner import Runner  # noqa: E402
 from trial import Failure  # noqa: E402
 
+POSITIVE = ("jobs", "slice", "minimise_seconds", "disk_mib", "memory_mib")
+NOT_NEGATIVE = ("hours", "coverage_minutes")
 STATUS_SECONDS = 5
 ROOM_SECONDS = 60
 
@@ -89,13 +99,20 @@ def run(options, directory, targets, display, stop):
         if orphans:
             display.note("ended %d processes of a runner that was killed" % orphans)
         programs = sorted({instance.program for target in targets for instance in target.instances})
-        runner = Runner(options, directory, targets, binaries.digest_of(programs),
-                        commit_of(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")), display.note, stop)
-        runner.recover()
-        runner.make_room()
+        try:
+            runner = Runner(options, directory, targets, binaries.digest_of(programs),
+                            commit_of(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ".")), display.note, stop)
+            runner.recover()
+            runner.make_room()
+        except OSError as problem:
+            if problem.errno not in files.OF_THE_DISK:
+                raise
+            raise Failure("%s: %s" % (problem.filename or directory, problem.strerror)) from None
         runner.start()
         try:
             watch(runner, options, display, stop)
+        except OSError as problem:
+            runner.add_problem(problem)
         finally:
             stop.set()
             runner.end()
@@ -121,26 +138,26 @@ def parse_arguments(arguments):
     parser.add_argument("--programs", default=binaries.FUZZ, help=argparse.SUPPRESS)
     parser.add_argument("--variant", default="soak", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    for name in ("jobs", "slice", "minimise_seconds", "disk_mib", "memory_mib"):
-        if getattr(options, name) <= 0:
-            parser.error("--%s must be greater than 0" % name.replace("_", "-"))
+    for names, is_good, wanted in ((POSITIVE, lambda value: 0 < value < math.inf, "greater than 0"),
+                                   (NOT_NEGATIVE, lambda value: 0 <= value < math.inf, "0 or greater")):
+        for name in names:
+            if not is_good(getattr(options, name)):
+                raise Failure("--%s must be %s, and not %s" % (name.replace("_", "-"), wanted, getattr(options, name)))
     return options
 
 
 def main(arguments):
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     options = parse_arguments(arguments)
     directory = os.path.realpath(os.path.join(binaries.USER_DIRECTORY, options.state))
     if not re.fullmatch(r"[\w./+,:@=-]+", directory):
         raise Failure("--state: libFuzzer gives names to a shell, so %r must be of letters, digits and ./+,:@=_-" % directory)
     targets = instances.find_targets(options.programs, directory, options.variant, options.targets)
-    return run(options, directory, targets, Display(sys.stdout), stop)
+    return run(options, directory, targets, Display(sys.stdout), STOP)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except Failure as failure:
-        sys.exit("continuous: %s" % failure)
+        print("continuous: %s" % failure, file=sys.stderr)
+        sys.exit(2)

@@ -33,6 +33,7 @@ class Runner(unittest.TestCase):
         self.state = os.path.realpath(os.path.join(self.temporary.name, "state"))
         self.addCleanup(upkeep.end_orphans, self.state)
         self.output = os.path.join(self.temporary.name, "output")
+        files.write(self.output, "")
         self.environment = dict(os.environ, PATH=os.path.join(self.programs, "bin") + ":" + os.environ["PATH"])
 
     def start(self, *more, **environment):
@@ -55,6 +56,9 @@ class Runner(unittest.TestCase):
 
     def status(self):
         return files.read_json(os.path.join(self.state, "status.json"))
+
+    def has_crash(self):
+        return (self.status() or {"targets": [{"crashes": []}]})["targets"][0]["crashes"]
 
     def wait_for(self, question, process):
         end = time.monotonic() + SECONDS_MOST
@@ -133,8 +137,7 @@ class Runner(unittest.TestCase):
 
     def test_status_follows_the_schema(self):
         process = self.start(FAKE_FINDS="BADzero")
-        path = os.path.join(self.state, "status.json")
-        self.wait_for(lambda: os.path.exists(path) and files.read_json(path)["targets"][0]["crashes"], process)
+        self.wait_for(self.has_crash, process)
         self.end(process)
         [target] = self.status()["targets"]
         self.assertEqual({instance["name"]: (instance["engine"], instance["mutator"], instance["sanitizer"])
@@ -145,7 +148,7 @@ class Runner(unittest.TestCase):
                               "afl_structured": ("afl", "structured", "none"), "afl_bytes": ("afl", "bytes", "none")})
         [crash] = target["crashes"]
         self.assertEqual(set(crash), {"id", "kind", "found_by", "first_seen", "times", "reproduced", "replays", "summary",
-                                      "input", "list", "program", "regression"})
+                                      "input", "list", "program", "regression", "fixed_in"})
         self.assertTrue(os.path.isfile(os.path.join(self.state, crash["regression"])))
         with open(os.path.join(self.state, "one", "samples.jsonl"), encoding="utf-8") as samples:
             self.assertEqual(set(json.loads(samples.readline())), {"time", "edges", "corpus_files", "executions"})
@@ -154,7 +157,7 @@ class Runner(unittest.TestCase):
         first = self.start()
         self.wait_for(self.corpus_files, first)
         second = self.start()
-        self.assertEqual(second.wait(SECONDS_MOST), 1)
+        self.assertEqual(second.wait(SECONDS_MOST), 2)
         self.assertIn("another runner uses", self.say())
         self.end(first)
 
@@ -190,6 +193,118 @@ class Runner(unittest.TestCase):
         self.assertIn("the corpus and the crashes alone take", self.say())
         self.assertEqual(os.listdir(queues), [])
         self.assertGreater(len(self.corpus_files()), 300)
+
+    def refused(self, *more, **environment):
+        """What is said of a start that is none, which is one line."""
+        before = len(self.say())
+        self.assertEqual(self.start(*more, **environment).wait(SECONDS_MOST), 2, self.say())
+        said = self.say()[before:]
+        self.assertEqual(said.count("\n"), 1, said)
+        return said
+
+    def test_odd_arguments(self):
+        for odd in ("--slice=nan", "--slice=0", "--hours=-1", "--hours=nan", "--hours=inf", "--coverage-minutes=-1",
+                    "--coverage-minutes=nan", "--minimise-seconds=inf", "--jobs=0", "--disk-mib=-5"):
+            self.assertIn(odd.split("=")[0] + " must be", self.refused(odd))
+        for odd in ("--targets=one,", "--targets=", "--targets=two"):
+            self.assertIn("there is no target", self.refused(odd))
+        for odd in ("/dev/null", "/dev/null/below", self.output, "/proc/nowhere"):
+            self.assertIn("is not to be used", self.refused("--state=" + odd))
+        self.assertFalse(os.path.exists(self.state))
+
+    def with_site(self, text):
+        """An environment in which Python runs this before a program."""
+        directory = os.path.join(self.temporary.name, "site")
+        os.makedirs(directory, exist_ok=True)
+        files.write(os.path.join(directory, "sitecustomize.py"), text)
+        return {"PYTHONPATH": directory}
+
+    def test_told_to_end_while_it_starts(self):
+        # At the first of its own modules.
+        process = self.start(**self.with_site(
+            "import os, signal, sys\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, *_):\n"
+            "        if name == 'binaries' and sys.argv[0].endswith('continuous.py'):\n"
+            "            os.kill(os.getpid(), signal.SIGTERM)\n"
+            "sys.meta_path.insert(0, Finder())\n"))
+        self.assertEqual(process.wait(SECONDS_MOST), 0, self.say())
+        self.assertFalse(self.status()["running"])
+
+    def test_a_disk_that_does_not_take_more(self):
+        switch = os.path.join(self.temporary.name, "full")
+        environment = self.with_site(
+            "import errno, os\n"
+            "sync = os.fsync\n"
+            "def full(file):\n"
+            "    if os.path.exists(%r):\n"
+            "        number = getattr(errno, open(%r).read())\n"
+            "        raise OSError(number, os.strerror(number))\n"
+            "    sync(file)\n"
+            "os.fsync = full\n" % (switch, switch))
+        seen = set()
+        for error, text in (("ENOSPC", "No space left on device"), ("EROFS", "Read-only file system")):
+            process = self.start(**environment)
+            self.wait_for(lambda: len(self.corpus_files()) > 20 and upkeep.marked_processes(self.state), process)
+            before = len(self.say())
+            files.write(switch, error)
+            self.assertEqual(process.wait(SECONDS_MOST), 1, self.say())
+            said = self.say()[before:]
+            self.assertIn(text, said)
+            self.assertNotIn("Traceback", said)
+            self.assertEqual(upkeep.marked_processes(self.state), [])
+            seen |= self.look()
+            for new in glob.glob(os.path.join(self.state, "one", "work", "*", "new")):
+                seen |= fake_engines.edges_below(new)
+            self.assertIn(text, self.refused(**environment))
+            os.unlink(switch)
+        process = self.start(**environment)
+        before = len(self.say())
+        self.wait_for(lambda: " executions " in self.say()[before:], process)
+        self.end(process)
+        self.assertLessEqual(seen, self.look())
+
+    def test_a_damaged_directory(self):
+        process = self.start(FAKE_FINDS="BADzero")
+        self.wait_for(self.has_crash, process)
+        self.end(process)
+        [crash] = self.status()["targets"][0]["crashes"]
+        damaged = ["state.json", "status.json", "source_coverage.json",
+                   os.path.join("one", "crashes", crash["id"], "crash.json"),
+                   os.path.join("one", "crashes", "notes"), os.path.join("one", "unreproducible", "notes")]
+        taken = glob.glob(os.path.join(self.state, "one", "work", "*", "taken.json"))
+        damaged += [os.path.relpath(path, self.state) for path in taken]
+        for name in damaged:
+            files.write(os.path.join(self.state, name), '{"instances": [')
+        before = len(self.say())
+        process = self.start()
+        self.wait_for(lambda: " executions " in self.say()[before:], process)
+        self.end(process)
+        said = self.say()[before:]
+        self.assertNotIn("Traceback", said)
+        for name in damaged:
+            self.assertEqual(said.count("%s is" % os.path.join(self.state, name)), 1, said)
+            self.assertEqual(files.read(os.path.join(self.state, name + files.BAD)), b'{"instances": [')
+        [again] = self.status()["targets"][0]["crashes"]
+        self.assertEqual([again[name] for name in ("id", "input", "regression")],
+                         [crash[name] for name in ("id", "input", "regression")])
+
+    def test_another_build_fixes_a_crash(self):
+        process = self.start(FAKE_FINDS="BADzero")
+        self.wait_for(self.has_crash, process)
+        self.end(process)
+        build = self.status()["build"]
+        program = os.path.join(self.programs, "one_fake_libfuzzer_bin")
+        files.write(program, files.read(program) + b"# another build\n")
+        os.chmod(program, 0o755)
+        process = self.start(FAKE_FIXED="zero")
+        self.wait_for(lambda: "is fixed in" in self.say(), process)
+        self.end(process)
+        # What waited to be judged when the first one ended does not fail either, and is no crash.
+        [crash] = [crash for crash in self.status()["targets"][0]["crashes"] if crash["regression"]]
+        self.assertEqual(crash["fixed_in"], self.status()["build"])
+        self.assertNotEqual(crash["fixed_in"], build)
+        self.assertIn("fixed in", files.read(os.path.join(self.state, "index.html")).decode("utf-8"))
 
     def test_hours(self):
         self.assertEqual(self.start("--hours=0.0005").wait(SECONDS_MOST), 0, self.say())

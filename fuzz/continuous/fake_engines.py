@@ -56,7 +56,7 @@ def run_input(path):
             with open(marker, "wb"):
                 pass
             word = "BAD" + word[len("SOMETIMES"):]
-        if word.startswith("BAD"):
+        if word.startswith("BAD") and word[3:] != os.environ.get("FAKE_FIXED"):
             print("fuzz: oracle %s: block %s is wrong (operation 7, malloc, direct)" % (word[3:], random.random()),
                   file=sys.stderr)
             sys.exit(77)

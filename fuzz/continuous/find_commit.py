@@ -15,7 +15,6 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import traceback
@@ -23,12 +22,15 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import regress  # noqa: E402
+import files  # noqa: E402 pylint: disable=wrong-import-order
 from trial import Failure  # noqa: E402
 
 # What git bisect run understands.
 GOOD, BAD, SKIP = 0, 1, 125
 # No commit can be tested: git bisect run ends at a status from 128 on.
 STOP = 128
+# The file by which a directory is known as a search's.
+MARK = ".find_commit"
 
 
 class Clone:
@@ -42,9 +44,8 @@ class Clone:
         return git(self.path, *arguments, check=check)
 
     def make(self, repository):
-        """Its place is always the same, so that what Bazel made in an earlier run holds."""
+        """Its place is always the same, so that what Bazel made in an earlier run holds. Whoever makes it holds the work."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.makedirs(self.work, exist_ok=True)
         git(self.work, "clone", "--quiet", "--shared", "--no-checkout", repository, self.path)
         # What this machine needs goes with it.
         settings = os.path.join(repository, "user.bazelrc")
@@ -103,6 +104,23 @@ def resolve(repository, name):
     if found is None:
         raise Failure("there is no commit %s in %s" % (name, repository))
     return found
+
+
+def hold(work):
+    """The work directory is this search's until the file that is returned is closed. What is in it is thrown away, so it is one
+    that a search made."""
+    mark = os.path.join(work, MARK)
+    try:
+        found = set(os.listdir(work)) - {"lock"}
+    except FileNotFoundError:
+        found = set()
+    except OSError as problem:
+        raise Failure("--work: %s: %s" % (work, problem.strerror)) from None
+    if found and MARK not in found:
+        raise Failure("--work: %s has files that are no search's: choose a directory that is empty or does not exist" % work)
+    held = files.lock(work, "search")
+    files.write(mark, "Made by find_commit.py, which removes what lies here.\n")
+    return held
 
 
 def look_at(clone, commit, path, wanted, complaint):
@@ -170,7 +188,8 @@ def main(arguments):
     if shutil.which("git") is None:
         raise Failure("git is missing: apt-get install git")
     path = regress.input_of(os.path.abspath(os.path.join(regress.binaries.USER_DIRECTORY, options.input)))
-    found = bisect(os.path.abspath(options.repository), work, options, path)
+    with hold(work):
+        found = bisect(os.path.abspath(options.repository), work, options, path)
     if len(found) > 1:
         print("one of these, which could not be built but the last:")
     else:
@@ -184,20 +203,13 @@ def run_step(arguments):
     """To git every other status would be an answer about the commit."""
     try:
         return main(arguments)
+    except Failure as failure:
+        print("bisect: %s" % failure, file=sys.stderr)
+        return STOP
     except BaseException:  # pylint: disable=broad-except
         traceback.print_exc()
         return STOP
 
 
 if __name__ == "__main__":
-    # What was started is ended with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if "--step" in sys.argv:
-        sys.exit(run_step(sys.argv[1:]))
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except Failure as failure:
-        print("bisect: %s" % failure, file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    regress.run_program("bisect", run_step if "--step" in sys.argv else main)

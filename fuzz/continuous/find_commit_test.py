@@ -142,6 +142,34 @@ class FindCommit(unittest.TestCase):
         self.assertEqual(3, len(builds))
         self.assertTrue(all("--config=asan //fuzz:toy_bin" in call for call in builds), builds)
 
+    def test_a_directory_that_is_not_its_own(self):
+        names = self.commit(GOOD, BAD)
+        os.makedirs(os.path.join(self.work, "clone"))
+        kept = self.write("work/clone/thesis", "years of work")
+        result = self.find(names[0])
+        self.assertEqual((2, 1), (result.returncode, result.stderr.count("\n")), result.stderr)
+        self.assertIn("no search's", result.stderr)
+        self.assertTrue(os.path.exists(kept))
+        self.assertEqual(["clone"], os.listdir(self.work))
+        self.work = kept
+        result = self.find(names[0])
+        self.assertEqual((2, 1), (result.returncode, result.stderr.count("\n")), result.stderr)
+        # An empty one becomes its own, and so it may use it again.
+        self.work = os.path.join(self.temporary.name, "empty")
+        os.mkdir(self.work)
+        for _ in range(2):
+            self.assertEqual(0, self.find(names[0]).returncode)
+            self.assertTrue(os.path.isdir(os.path.join(self.work, "clone")))
+
+    def test_one_search_at_a_time(self):
+        names = self.commit(GOOD, BAD)
+        with find_commit.hold(self.work):
+            result = self.find(names[0])
+        self.assertEqual((2, 1), (result.returncode, result.stderr.count("\n")), result.stderr)
+        self.assertIn("another search uses", result.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.work, "clone")))
+        self.assertEqual(0, self.find(names[0]).returncode)
+
     def test_a_step_that_goes_wrong_is_no_answer(self):
         self.assertEqual(find_commit.STOP, find_commit.run_step(["--step", "--target=toy", "--work=/nonexistent", self.input]))
 

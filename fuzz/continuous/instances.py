@@ -130,8 +130,9 @@ def find_targets(directory, state, variant, wanted=None):
     names = [os.path.basename(path)[:-len(suffix)] for path in sorted(glob.glob(os.path.join(directory, "*" + suffix)))]
     if not names:
         raise Failure("no programs in %s: start this by `tools/bazel run`" % directory)
-    chosen = wanted.split(",") if wanted else names
+    chosen = names if wanted is None else wanted.split(",")
     unknown = sorted(set(chosen) - set(names))
     if unknown:
-        raise Failure("there is no target %s; there are: %s" % (", ".join(unknown), ", ".join(names)))
+        raise Failure("there is no target %s; there are: %s" % (
+            ", ".join(name or "without a name" for name in unknown), ", ".join(names)))
     return [Target(name, directory, state, variant) for name in names if name in chosen]

@@ -88,6 +88,8 @@ def _of_target(target):
     for crash in target["crashes"]:
         for name in ("first_seen", "times", "reproduced", "replays"):
             expected[f"{key}crashes/{crash['id']}/{name}"] = crash[name]
+        if crash["fixed_in"]:
+            expected[f"{key}crashes/{crash['id']}/fixed_in"] = crash["fixed_in"]
     return expected
 
 
@@ -128,6 +130,9 @@ def expected_figures(status):
                 "running": "running" if status["running"] else "stopped"}
     expected.update({"limits/" + name: value for name, value in status["limits"].items()})
     expected["sum/crashes"] = sum(len(target["crashes"]) for target in status["targets"])
+    fixed = [crash for target in status["targets"] for crash in target["crashes"] if crash["fixed_in"]]
+    if fixed:
+        expected["sum/fixed"] = len(fixed)
     for name in ("executions", "cpu_seconds"):
         expected["sum/" + name] = sum(one[name] for one in instances)
     expected["sum/executions_per_second"] = _rate(instances)

@@ -39,6 +39,8 @@ PROGRAMS = [
 ]
 # On the clock; libFuzzer counts by itself, and a machine may be busy.
 INPUT_SECONDS = 120
+# A shell's and env's where a program is not to be executed or is missing.
+NOT_RUN = {126, 127}
 
 
 def find_targets(directory):
@@ -64,9 +66,16 @@ def environment_of(engine):
 
 def run_input(program, engine, path, seconds=INPUT_SECONDS):
     """A failures.Failure; failures.PASSED where nothing failed."""
+    if not os.access(program, os.X_OK):
+        raise Failure("there is no program %s" % program)
     with tempfile.TemporaryDirectory() as directory:
         options = ["-timeout=%d" % trial.INPUT_TIMEOUT, "-artifact_prefix=%s/" % directory] if engine == "libfuzzer" else []
-        run = counted_run.run([program] + options + [path], environment_of(engine), directory, seconds)
+        try:
+            run = counted_run.run([program] + options + [path], environment_of(engine), directory, seconds)
+        except OSError as problem:
+            raise Failure("%s cannot be run: %s" % (program, problem.strerror)) from None
+    if run.status in NOT_RUN:
+        raise Failure("%s cannot be run: status %d: %s" % (program, run.status, run.output.strip()[-200:]))
     return failures.describe(replay.kind_of(run, False), run.output, run.status)
 
 
@@ -118,13 +127,18 @@ def main(arguments):
     return 0 if regress(binaries.FUZZ, paths, options.target, options.seconds) else 1
 
 
-if __name__ == "__main__":
+def run_program(name, function):
+    """Ends with the status of function(arguments), or with 2 and one line where something could not be done."""
     # What was started is ended with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        sys.exit(main(sys.argv[1:]))
+        sys.exit(function(sys.argv[1:]))
     except Failure as failure:
-        print("regress: %s" % failure, file=sys.stderr)
+        print("%s: %s" % (name, failure), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    run_program("regress", main)

@@ -96,6 +96,32 @@ class Regress(unittest.TestCase):
         self.make("one_replay_asan", FAILS)
         self.assertEqual(1, subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode)
 
+    def test_a_program_that_cannot_be_run(self):
+        path = os.path.join(self.crashes, "ba9876543210", "input")
+        program = os.path.join(self.programs, "one_replay_asan_bin")
+        script = os.path.join(self.programs, "continuous", "regress.py")
+        os.mkdir(os.path.dirname(script))
+        os.symlink(os.path.join(HERE, "regress.py"), script)
+        for change, words in ((lambda: self.make("one_replay_asan", "exit 126"), "status 126"),
+                              (lambda: self.make("one_replay_asan", "exec nowhere"), "status 127"),
+                              (lambda: os.chmod(program, 0o644), "there is no program"),
+                              (lambda: os.unlink(program), "there is no program"),
+                              (lambda: self.write_program(program, "\x7fELF"), "cannot be run")):
+            change()
+            with self.assertRaises(regress.Failure) as raised:
+                self.run_it("ba9876543210")
+            self.assertIn(words, str(raised.exception))
+            result = subprocess.run([sys.executable, "-B", script, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    check=False, encoding="utf-8")
+            self.assertEqual((2, 1), (result.returncode, result.stderr.count("\n")), result.stderr)
+            self.assertIn(words, result.stderr)
+
+    @staticmethod
+    def write_program(path, text):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o755)
+
     def test_as_a_program(self):
         """Where there are no programs, and where there is no input."""
         script = [sys.executable, "-B", os.path.join(HERE, "regress.py")]

@@ -4,6 +4,7 @@
 found, judges what failed, and now and then measures and merges the corpus."""
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import time
 import traceback
 
 import counted_run
+import crash_record
 import engine_slice
 import files
 import instances
@@ -49,6 +51,8 @@ class Care:
                              runner.is_to_end)
 
     def take(self, instance):
+        """Of an instance that does not run, and that is the caller's. Returns the number of new inputs."""
+        self.triage.collect(instance)
         with self.corpus_lock:
             return self.corpus.take(instance)
 
@@ -61,6 +65,8 @@ class Runner:
         self.instances = [instance for target in targets for instance in target.instances]
         self.care = {target.name: Care(self, target) for target in targets}
         self.samples, self.live, self.workers, self.problems = {}, {}, [], []
+        # By target, the crashes of an earlier build that are to be run again.
+        self.outdated = {}
         self.schedule, self.disk_used, self.coverage, self.coverage_due = None, 0, None, 0
 
     def is_to_end(self):
@@ -83,8 +89,10 @@ class Runner:
             for instance in target.instances:
                 self.state.instance(instance.full_name)
                 care.take(instance)
-                care.triage.collect(instance)
+            self.outdated[target.name] = care.triage.not_looked_at()
             self.samples[target.name] = Samples(target)
+        upkeep.remove_leftovers(self.directory)
+        status_files.look_at_the_old_one(self.directory)
         self.schedule = Schedule(self.state, self.instances)
         self.state.write()
 
@@ -108,19 +116,33 @@ class Runner:
 
     def finish(self):
         """The last of everything; the status of the program."""
-        for target in self.targets:
-            for instance in target.instances:
-                self.care[target.name].take(instance)
-                self.care[target.name].triage.collect(instance)
-        self.state.write()
-        status = self.write_status(False)
-        crashes = [(target["name"], crash) for target in status["targets"] for crash in target["crashes"]]
-        for name, crash in crashes:
-            self.note("%s %s: %s, %d times, %d of %d replays: %s" % (
-                name, crash["id"], crash["kind"], crash["times"], crash["reproduced"], crash["replays"], crash["summary"]))
+        try:
+            for target in self.targets:
+                for instance in target.instances:
+                    self.care[target.name].take(instance)
+            self.state.write()
+            status = self.write_status(False)
+            for name, crash in [(target["name"], crash) for target in status["targets"] for crash in target["crashes"]]:
+                self.note("%s %s: %s, %d times, %d of %d replays%s: %s" % (
+                    name, crash["id"], crash["kind"], crash["times"], crash["reproduced"], crash["replays"],
+                    ", fixed in " + crash["fixed_in"] if crash["fixed_in"] else "", crash["summary"]))
+        except OSError as problem:
+            # What was not taken over lies where the engine put it, for the next start.
+            self.add_problem(problem)
         for problem in self.problems:
             print(problem, file=sys.stderr)
         return 1 if self.problems else 0
+
+    def add_problem(self, problem):
+        """Ends the run. A full disk and the like is one line, a mistake of the runner's is to be found from its stack."""
+        if isinstance(problem, OSError) and problem.errno in files.OF_THE_DISK:
+            text = "continuous: %s: %s" % (problem.filename or self.directory, problem.strerror)
+        else:
+            text = "".join(traceback.format_exception(problem))
+        with self.state.lock:
+            if text not in self.problems:
+                self.problems.append(text)
+        self.stop.set()
 
     # ---- Work ------------------------------------------------------------------------------------------------------
 
@@ -136,11 +158,11 @@ class Runner:
                         self.run_slice(instance)
                     finally:
                         self.schedule.give_back(instance)
-        except Exception:  # pylint: disable=broad-except
-            self.problems.append(traceback.format_exc())
-            self.stop.set()
+        except Exception as problem:  # pylint: disable=broad-except
+            self.add_problem(problem)
 
     def run_slice(self, instance):
+        """The instance is this worker's until it is given back: nobody else may touch what its engine left."""
         live, begun = engine_slice.Live(instance), time.monotonic()
         self.state.begin_slice(instance.full_name, self.options.slice)
         with self.state.lock:
@@ -157,10 +179,9 @@ class Runner:
                 self.live.pop(instance.full_name, None)
         care, known = self.care[instance.target.name], self.state.target(instance.target.name)
         taken = care.take(instance)
-        care.triage.collect(instance)
         if taken:
             known["last_new_path"] = int(time.time())
-        if result.error and instance.engine == "afl":
+        if instance.engine == "afl" and (result.error or self.disk_used > self.disk_limit):
             # What it kept is in the corpus; it begins anew with that.
             shutil.rmtree(instance.afl_directory, ignore_errors=True)
         self.write_state()
@@ -176,19 +197,39 @@ class Runner:
                 care.lock.release()
 
     def judge_what_waits(self):
-        """Whether there was something. An artifact of an engine that runs may not be whole yet."""
+        """Whether there was something."""
         for target in self.targets:
             care = self.care[target.name]
-            waiting = [i for i in target.instances if i.full_name not in self.live and files.entries(i.artifacts)]
-            if waiting and care.lock.acquire(blocking=False):  # pylint: disable=consider-using-with
+            waiting = [i for i in target.instances if self.schedule.is_free(i) and files.entries(i.artifacts)]
+            if not (waiting or self.outdated[target.name]):
+                continue
+            if care.lock.acquire(blocking=False):  # pylint: disable=consider-using-with
                 try:
-                    for instance in waiting:
-                        for identity in care.triage.run(instance, self.is_to_end):
-                            self.note("%-12s %-20s FOUND %s" % (target.name, instance.name, identity))
+                    self.look_again(target)
+                    # An artifact of an engine that runs may not be whole yet.
+                    for instance in filter(self.schedule.hold, waiting):
+                        try:
+                            for identity in care.triage.run(instance, self.is_to_end):
+                                self.note("%-12s %-20s FOUND %s" % (target.name, instance.name, identity))
+                        finally:
+                            self.schedule.give_back(instance)
                 finally:
                     care.lock.release()
                 return True
         return False
+
+    def look_again(self, target):
+        """Whether the crashes of an earlier build fail with this one."""
+        rest = self.outdated[target.name]
+        while rest and not self.is_to_end():
+            if not os.path.isdir(rest[0]):
+                rest.pop(0)
+                continue
+            fails = self.care[target.name].triage.look_again(rest[0])
+            if fails is None:
+                return
+            self.note("%-12s %s %s" % (target.name, os.path.basename(rest.pop(0)), "still fails" if fails else (
+                "is fixed in " + self.build)))
 
     def keep_small(self, target, taken):
         """Measures the corpus where something is new, and merges it where it has grown."""
@@ -221,20 +262,34 @@ class Runner:
 
     def write_status(self, running):
         self.write_state()
-        limits = {"disk_bytes": self.options.disk_mib << 20, "disk_used_bytes": self.disk_used,
+        limits = {"disk_bytes": self.disk_limit, "disk_used_bytes": self.disk_used,
                   "memory_mib_per_engine": self.options.memory_mib}
         status = status_files.make(self.state, self.targets, self.samples, dict(self.live), running, self.build,
                                    self.commit, limits)
         status_files.write(self.directory, status)
         return status
 
+    @property
+    def disk_limit(self):
+        return self.options.disk_mib << 20
+
+    def removables(self):
+        """What may go: AFL++'s directories, then what did not fail again. What is in somebody's hands stays: an engine runs in
+        it, or what it found is not taken over yet."""
+        queues = [upkeep.Removable(instance.afl_directory, functools.partial(self.schedule.hold, instance),
+                                   functools.partial(self.schedule.give_back, instance))
+                  for instance in self.instances if instance.engine == "afl" and os.path.isdir(instance.afl_directory)]
+        doubtful = [upkeep.Removable(path, functools.partial(self.care[target.name].lock.acquire, blocking=False),
+                                     self.care[target.name].lock.release)
+                    for target in self.targets for path in crash_record.folders(target.unreproducible)]
+        return [queues, doubtful]
+
     def make_room(self):
-        limit = self.options.disk_mib << 20
-        self.disk_used = upkeep.make_room(self.directory, self.targets, limit,
-                                          lambda instance: instance.full_name in self.live)
-        if self.disk_used > limit:
+        self.disk_used = upkeep.make_room(self.directory, self.targets, self.disk_limit, self.removables())
+        kept = upkeep.kept_below(self.targets) if self.disk_used > self.disk_limit else 0
+        if kept > self.disk_limit:
             self.problems.append("the corpus and the crashes alone take %d MiB of --disk-mib=%d" % (
-                self.disk_used >> 20, self.options.disk_mib))
+                kept >> 20, self.options.disk_mib))
             self.stop.set()
         self.update_source_coverage()
 

@@ -31,7 +31,7 @@ def crash(identity, target_name, **more):
         "id": identity, "kind": "crash", "found_by": "libfuzzer_structured", "first_seen": NOW - 7300, "times": 41,
         "reproduced": 3, "replays": 3, "summary": "oracle content: block 7 of 48 bytes: byte 12 is 0x00, was 0x5a",
         "input": folder + "input", "list": folder + "list.txt", "program": folder + "program.c",
-        "regression": f"{folder}regress/{target_name}/content_{identity}"}, **more)
+        "regression": f"{folder}regress/{target_name}/content_{identity}", "fixed_in": None}, **more)
 
 
 def source_coverage():

@@ -88,11 +88,15 @@ class SharedCorpus:
     def _take_queue(self, instance):
         """A queue stays with AFL++. What was taken from it is noted, as a merge may have put it away since."""
         queue, note = os.path.join(instance.afl_directory, "queue"), os.path.join(instance.root, "taken.json")
-        known = set(files.read_json(note, []))
+        known = set(files.read_own_json(note, [], lambda value: isinstance(value, list) and all(
+            isinstance(name, str) for name in value)))
         now, taken = set(), 0
         for name in files.entries(queue):
             if QUEUE.match(name):
-                data = files.read(os.path.join(queue, name))
+                try:
+                    data = files.read(os.path.join(queue, name))
+                except FileNotFoundError:
+                    continue  # whoever threw the queue away meanwhile had a reason
                 digest = files.sha1_of(data)
                 now.add(digest)
                 if digest not in known and ",sync:" not in name:

@@ -3,6 +3,7 @@
 """The shared corpus and its merges, with scripts in place of the engines."""
 
 import os
+import shutil
 import sys
 import tempfile
 import unittest
@@ -68,6 +69,27 @@ class Corpus(WithTarget):
         self.assertEqual(self.corpus.take(instance), 0)
         self.assertEqual(self.corpus.names(), [files.sha1_of(b"1")])
         self.assertEqual(len(files.entries(queue)), 4)
+
+    def test_a_queue_that_goes_meanwhile(self):
+        instance = self.instances["afl_structured"]
+        queue = os.path.join(instance.afl_directory, "queue")
+        os.makedirs(queue)
+        for number in range(3):
+            files.write(os.path.join(queue, "id:00000%d,src:0" % number), b"%d" % number)
+        read = files.read
+
+        def read_and_throw_away(path):
+            data = read(path)
+            if path.startswith(queue):
+                shutil.rmtree(queue)
+            return data
+
+        files.read = read_and_throw_away
+        try:
+            self.assertEqual(self.corpus.take(instance), 1)
+        finally:
+            files.read = read
+        self.assertEqual(self.corpus.names(), [files.sha1_of(b"0")])
 
     def test_what_fails_stays_out_until_there_is_another_build(self):
         self.corpus.add(b"1")

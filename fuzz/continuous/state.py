@@ -16,8 +16,17 @@ INSTANCE = {"cpu_seconds": 0.0, "charged_seconds": 0.0, "executions": 0, "execut
             "runs": 0, "error": None}
 TARGET = {"last_new_path": None, "files_after_merge": 0, "measured": None, "measure_seconds": 0.0, "edges": None,
           "merges": 0, "build": ""}
+LIVE = {"cpu_seconds": 0.0, "executions": 0}
 # More in the status would make the page heavy.
 SAMPLES_MOST = 400
+
+
+def is_state(saved):
+    """Whether state.json is one, of this version or another. What has a text has no number in its place, and so on."""
+    if not files.has_kinds(saved, {"started": 0.0, "instances": {}, "targets": {}, "live": {}}):
+        return False
+    kinds = {"instances": dict(INSTANCE, error=str), "targets": TARGET, "live": LIVE}
+    return all(files.has_kinds(known, kinds[part]) for part in kinds for known in saved.get(part, {}).values())
 
 
 class State:
@@ -26,14 +35,16 @@ class State:
     def __init__(self, directory):
         self.directory, self.path = directory, os.path.join(directory, "state.json")
         self.lock = threading.RLock()
-        saved = files.read_json(self.path, {})
+        saved = files.read_own_json(self.path, {}, is_state)
         self.started = saved.get("started", time.time())
-        self.instances, self.targets = saved.get("instances", {}), saved.get("targets", {})
+        # A field that another version did not have has its first value.
+        self.instances = {name: dict(INSTANCE, **known) for name, known in saved.get("instances", {}).items()}
+        self.targets = {name: dict(TARGET, **known) for name, known in saved.get("targets", {}).items()}
         # What ran when the runner was killed, up to the last time that this was written.
         for name, live in saved.get("live", {}).items():
             known = self.instance(name)
-            known["cpu_seconds"] += live["cpu_seconds"]
-            known["executions"] += live["executions"]
+            for field in LIVE:
+                known[field] += live.get(field, 0)
 
     def instance(self, name):
         return self.instances.setdefault(name, dict(INSTANCE))
@@ -46,8 +57,7 @@ class State:
         with self.lock:
             files.write_json(self.path, {
                 "started": self.started, "instances": self.instances, "targets": self.targets,
-                "live": {name: {"cpu_seconds": one.cpu_seconds, "executions": one.executions}
-                         for name, one in (live or {}).items()}})
+                "live": {name: {field: getattr(one, field) for field in LIVE} for name, one in (live or {}).items()}})
 
     def begin_slice(self, name, slice_seconds):
         """A slice that ends early, because its engine finds something at once or the runner is killed, was a turn too."""
@@ -79,8 +89,8 @@ class Samples:
                 for line in file:
                     try:
                         sample = json.loads(line)
-                        self.points.append([sample["time"], sample["edges"]])
-                    except (ValueError, KeyError, TypeError):
+                        self.points.append([int(sample["time"]), int(sample["edges"])])
+                    except (ValueError, KeyError, TypeError, OverflowError):
                         continue
             if not files.read(self.path).endswith(b"\n"):
                 with open(self.path, "a", encoding="utf-8") as file:
@@ -119,6 +129,18 @@ class Schedule:
             one = min(self.waiting, key=lambda i: (known[i.full_name]["charged_seconds"], known[i.full_name]["runs"]))
             self.waiting.remove(one)
             return one
+
+    def hold(self, instance):
+        """Takes this one, so that it does not run until it is given back. False where somebody has it."""
+        with self.lock:
+            if instance not in self.waiting:
+                return False
+            self.waiting.remove(instance)
+            return True
+
+    def is_free(self, instance):
+        with self.lock:
+            return instance in self.waiting
 
     def give_back(self, instance):
         with self.lock:

@@ -3,6 +3,9 @@
 """State that survives, the schedule, what engines say of themselves, and the limits."""
 
 import collections
+import contextlib
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -19,11 +22,20 @@ import fake_engines  # noqa: E402
 import files  # noqa: E402
 import instances  # noqa: E402
 import replay  # noqa: E402
+import status  # noqa: E402
 import upkeep  # noqa: E402
 from engine_slice import Slice  # noqa: E402
-from state import SAMPLES_MOST, Samples, Schedule, State  # noqa: E402
+from state import INSTANCE, SAMPLES_MOST, TARGET, Samples, Schedule, State  # noqa: E402
 
 Named = collections.namedtuple("Named", "full_name")
+
+
+def said_by(function):
+    """What it writes to stderr, and what it returns."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        result = function()
+    return said.getvalue(), result
 
 
 class WithDirectory(unittest.TestCase):
@@ -54,6 +66,68 @@ class Kept(WithDirectory):
         state = State(self.directory)
         state.write()
         self.assertEqual((State(self.directory).instance("a b")["cpu_seconds"], state.instance("a b")["executions"]), (6.0, 60))
+
+    def test_what_is_damaged_or_not_ours_is_set_aside(self):
+        path = os.path.join(self.directory, "state.json")
+        bad = ['{"instances": {', "[1]", '"text"', "null", '{"instances": []}', '{"instances": {"a b": 7}}', "\x00\x80",
+               '{"instances": {"a b": {"cpu_seconds": "many"}}}', '{"started": NaN}', '{"started": "x"}',
+               '{"instances": {"a b": {"runs": true}}}', '{"live": {"a b": {"cpu_seconds": []}}}', "[" * 100000]
+        for number, text in enumerate(bad, 1):
+            files.write(path, text.encode("latin-1"))
+            said, state = said_by(lambda: State(self.directory))
+            self.assertEqual((state.instances, state.targets), ({}, {}), text)
+            self.assertEqual(said.count("\n"), 1, said)
+            self.assertIn("state.json.bad", said)
+            # Nothing is lost, and the next start has nothing to say.
+            aside = path + files.BAD + (str(number) if number > 1 else "")
+            self.assertEqual(files.read(aside), text.encode("latin-1"))
+            state.write()
+            self.assertEqual(said_by(lambda: State(self.directory))[0], "")
+        os.unlink(path)
+        os.mkdir(path)
+        self.assertIn("state.json.bad", said_by(lambda: State(self.directory))[0])
+
+    def test_what_an_older_version_did_not_have_is_added(self):
+        files.write_json(os.path.join(self.directory, "state.json"), {
+            "instances": {"a b": {"cpu_seconds": 5}, "c d": {}}, "targets": {"a": {"edges": 7}},
+            "live": {"a b": {"executions": 3}}})
+        said, state = said_by(lambda: State(self.directory))
+        self.assertEqual(said, "")
+        self.assertEqual(state.instance("a b"), dict(INSTANCE, cpu_seconds=5, executions=3))
+        self.assertEqual((state.instance("c d"), state.target("a")), (INSTANCE, dict(TARGET, edges=7)))
+
+    def test_a_write_that_fails_leaves_nothing(self):
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        path, sync = os.path.join(self.directory, "file"), os.fsync
+        files.write(path, b"old")
+        os.fsync = full
+        try:
+            with self.assertRaises(OSError):
+                files.write(path, b"new")
+        finally:
+            os.fsync = sync
+        self.assertEqual((os.listdir(self.directory), files.read(path)), (["file"], b"old"))
+
+    def test_a_directory_that_cannot_be_one(self):
+        path = os.path.join(self.directory, "file")
+        files.write(path, b"")
+        for place in (path, path + "/below", "/dev/null", "/proc/nowhere"):
+            with self.assertRaises(files.Failure):
+                files.lock(place)
+
+    def test_bytes_of_a_file_with_two_names_count_once(self):
+        for name in ("one", "two"):
+            os.mkdir(os.path.join(self.directory, name))
+        path = os.path.join(self.directory, "one", "file")
+        files.write(path, bytes(100000))
+        single = files.bytes_below(self.directory)
+        self.assertGreaterEqual(single, 100000)
+        os.link(path, os.path.join(self.directory, "two", "same"))
+        self.assertEqual(files.bytes_below(self.directory), single)
+        self.assertEqual(files.bytes_below(*[os.path.join(self.directory, name) for name in ("one", "two")]), single)
+        self.assertEqual(files.bytes_below(path, os.path.join(self.directory, "nowhere")), single)
 
     def test_an_interrupted_write_is_no_matter(self):
         State(self.directory).write()
@@ -106,10 +180,21 @@ class Kept(WithDirectory):
             file.write('{"time": 1, "ed')
         again = Samples(target)
         again.add(9, 1, 2)
+        with open(samples.path, "a", encoding="utf-8") as file:
+            file.write('{"time": "x", "edges": 1}\n{"time": 1, "edges": null}\n[]\n{"time": 1e999, "edges": 1}\n')
         self.assertEqual([edges for _, edges in Samples(target).points], [0, 1, 2, 9])
         again.points = [[i, i] for i in range(10 * SAMPLES_MOST)]
         thinned = again.thinned()
         self.assertEqual((len(thinned), thinned[0], thinned[-1]), (SAMPLES_MOST, [0, 0], again.points[-1]))
+
+
+class SourceCoverage(unittest.TestCase):
+    def test_what_is_one(self):
+        good = {"time": 7, "files": [{"path": "allocator/a.c", "lines": 9, "covered": 3}]}
+        self.assertTrue(status.is_source_coverage(good))
+        for bad in (None, [], {}, {"time": 7}, dict(good, time="x"), dict(good, files={}), dict(good, files=[{"path": "a"}]),
+                    dict(good, files=[dict(good["files"][0], lines="x")])):
+            self.assertFalse(status.is_source_coverage(bad), bad)
 
 
 class Turns(WithDirectory):
@@ -129,6 +214,16 @@ class Turns(WithDirectory):
         self.assertIsNone(schedule.next())
         schedule.give_back(self.named[2])
         self.assertEqual(schedule.next(), self.named[2])
+
+    def test_one_that_is_held_does_not_run(self):
+        schedule = Schedule(self.state, self.named)
+        self.assertTrue(schedule.hold(self.named[0]))
+        self.assertFalse(schedule.is_free(self.named[0]))
+        self.assertFalse(schedule.hold(self.named[0]))
+        self.assertEqual([schedule.next().full_name, schedule.next().full_name, schedule.next()], ["t b", "t c", None])
+        self.assertFalse(schedule.hold(self.named[1]))
+        schedule.give_back(self.named[0])
+        self.assertEqual(schedule.next(), self.named[0])
 
     def test_one_that_the_runner_was_killed_in_had_its_turn(self):
         self.state.begin_slice("t a", 60)
@@ -159,8 +254,9 @@ class Engines(WithDirectory):
 
     def test_targets_are_chosen_by_name(self):
         self.assertEqual([t.name for t in instances.find_targets(self.programs, "x", "fake", "two")], ["two"])
-        with self.assertRaises(instances.Failure):
-            instances.find_targets(self.programs, "x", "fake", "three")
+        for wanted in ("three", "two,", ",", ""):
+            with self.assertRaises(instances.Failure):
+                instances.find_targets(self.programs, "x", "fake", wanted)
         with self.assertRaises(instances.Failure):
             instances.find_targets(self.directory, "x", "fake")
 
@@ -229,15 +325,35 @@ class Engines(WithDirectory):
                 files.write(path, bytes(100000))
             os.utime(directory, (number, number))
         state = os.path.join(self.directory, "state")
-        used = upkeep.make_room(state, self.targets, 550000, lambda instance: False)
+        schedule = Schedule(State(state), [one.instances[-1], two.instances[-1]])
+
+        def make_room(limit, targets=self.targets):
+            return upkeep.make_room(state, targets, limit, [[upkeep.Removable(
+                target.instances[-1].afl_directory, lambda target=target: schedule.hold(target.instances[-1]),
+                lambda target=target: schedule.give_back(target.instances[-1])) for target in targets]])
+
+        # Where one target runs the other one's files do not count, as they may not go.
+        self.assertLess(make_room(350000, [two]), 350000)
+        self.assertTrue(os.path.exists(two.instances[-1].afl_directory))
+        # Other names of the corpus, in a merge or in a queue of AFL++'s, take no room.
+        files.write(one.root + "/work/alone", b"")
+        os.makedirs(one.root + "/work/merge/input")
+        os.link(one.corpus + "/file", one.root + "/work/merge/input/file")
+        used = make_room(550000)
         self.assertLess(used, 550000)
         # The oldest went, and no more than that.
         self.assertFalse(os.path.exists(one.instances[-1].afl_directory))
         self.assertTrue(os.path.exists(two.instances[-1].afl_directory))
-        upkeep.make_room(state, self.targets, 1, lambda instance: instance.target is two)
+        self.assertEqual(upkeep.kept_below([two]), files.bytes_below(two.corpus, two.crashes))
+        self.assertTrue(schedule.hold(two.instances[-1]))
+        make_room(1)
         self.assertTrue(os.path.exists(two.instances[-1].afl_directory))
-        upkeep.make_room(state, self.targets, 1, lambda instance: False)
+        schedule.give_back(two.instances[-1])
+        make_room(1)
         self.assertFalse(os.path.exists(two.instances[-1].afl_directory))
+        # What has gone already is no mistake, and all are free again.
+        make_room(1)
+        self.assertTrue(schedule.is_free(one.instances[-1]) and schedule.is_free(two.instances[-1]))
         self.assertEqual([files.entries(d) for t in self.targets for d in (t.corpus, t.crashes)], [["file"]] * 4)
 
 

@@ -7,19 +7,21 @@ import os
 import time
 import traceback
 
+import crash_record
 import files
 import status_page
 
 CRASH_FIELDS = ["id", "kind", "found_by", "first_seen", "times", "reproduced", "replays", "summary", "input", "list",
-                "program", "regression"]
+                "program", "regression", "fixed_in"]
+COVERAGE, COVERED_FILE = {"time": 0.0, "files": []}, {"path": "", "lines": 0, "covered": 0}
 
 
 def crashes_of(target):
     """Those that failed each time first."""
     found = []
     for directory in (target.crashes, target.unreproducible):
-        for name in sorted(os.listdir(directory)):
-            record = None if name.startswith(".") else files.read_json(os.path.join(directory, name, "crash.json"))
+        for folder in crash_record.folders(directory):
+            record = crash_record.read(target, folder)
             if record:
                 found.append({field: record[field] for field in CRASH_FIELDS})
     return found
@@ -55,12 +57,21 @@ def target_status(target, state, samples, live):
             "coverage_over_time": samples.thinned(), "crashes": crashes_of(target)}
 
 
+def has_all(value, kinds):
+    return files.has_kinds(value, kinds) and set(kinds) <= set(value)
+
+
+def is_source_coverage(value):
+    return has_all(value, COVERAGE) and all(has_all(one, COVERED_FILE) for one in value["files"])
+
+
 def make(state, targets, samples, live, running, build, commit, limits):
     with state.lock:
         return {"version": 1, "started": int(state.started), "now": int(time.time()), "running": running, "build": build,
                 "commit": commit, "limits": limits,
                 "targets": [target_status(target, state, samples[target.name], live) for target in targets],
-                "source_coverage": files.read_json(os.path.join(state.directory, "source_coverage.json"))}
+                "source_coverage": files.read_own_json(os.path.join(state.directory, "source_coverage.json"), None,
+                                                       is_source_coverage)}
 
 
 def write(directory, status):
@@ -71,6 +82,12 @@ def write(directory, status):
         # A mistake in the page is no reason to stop fuzzing: it is to be seen where the page would be.
         page = "<pre>%s</pre>\n" % html.escape(traceback.format_exc())
     files.write(os.path.join(directory, "index.html"), page)
+
+
+def look_at_the_old_one(directory):
+    """It is about to be written over, which only one of ours may be."""
+    files.read_own_json(os.path.join(directory, "status.json"), None,
+                        lambda value: has_all(value, {"version": 0, "targets": []}))
 
 
 def progress_line(status, started_now):

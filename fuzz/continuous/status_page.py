@@ -95,6 +95,7 @@ def sums(status):
     instances = [instance for target in status["targets"] for instance in target["instances"]]
     return {
         "crashes": sum(len(target["crashes"]) for target in status["targets"]),
+        "fixed": sum(bool(crash["fixed_in"]) for target in status["targets"] for crash in target["crashes"]),
         "executions": sum(instance["executions"] for instance in instances),
         "executions_per_second": rate_now(instances),
         "cpu_seconds": sum(instance["cpu_seconds"] for instance in instances),
@@ -132,10 +133,11 @@ def header(status, total):
     def summed(name, write=words.count):
         return figure("sum/" + name, write(total[name]))
 
+    fixed = f'<small>{summed("fixed")} fixed</small>' if total["fixed"] else ""
     failed = f'<small class="bad">{summed("failed")} failed</small>' if total["failed"] else ""
     memory = figure("limits/memory_mib_per_engine", words.count(status["limits"]["memory_mib_per_engine"]))
     return heading(status) + facts([
-        ("Crashes", crash_count("sum/crashes", total["crashes"])),
+        ("Crashes", crash_count("sum/crashes", total["crashes"]) + fixed),
         ("Executions", f'{summed("executions")}<small>{summed("executions_per_second", words.rate)} a second now</small>'),
         ("CPU time", summed("cpu_seconds", words.duration)),
         ("Engines", f'{summed("running")} of {summed("instances")} running{failed}<small>at most {memory} MiB each</small>'),
@@ -153,9 +155,17 @@ def crash_links(crash):
     return ", ".join(links) + ("" if crash["regression"] else '<br><span class="bad">did not fail each time</span>')
 
 
+def crash_state(key, crash):
+    """Whether it fails with the build that runs now, which tried."""
+    if not crash["fixed_in"]:
+        return '<span class="bad">open</span>'
+    return f'<span class="good">fixed in <code>{figure(key + "fixed_in", crash["fixed_in"])}</code></span>'
+
+
 def crash_row(target, crash, now):
     key = f'targets/{target["name"]}/crashes/{crash["id"]}/'
-    return (f'<tr><th scope="row"><code>{escape(crash["id"])}</code><br>{escape(crash["kind"])}</th>'
+    return (f'<tr><th scope="row"><code>{escape(crash["id"])}</code><br>{escape(crash["kind"])}<br>'
+            f'{crash_state(key, crash)}</th>'
             f'<td class="long"><code>{escape(crash["summary"])}</code></td>'
             f'<td class="long">{crash_links(crash)}</td>'
             f'<td><a href="#{escape(anchor(target["name"]))}">{escape(target["name"])}</a><br>'
@@ -168,10 +178,10 @@ def crash_row(target, crash, now):
 
 
 def crashes_section(status, total):
-    """What a person looks for stands first; what cannot be repeated at its end."""
+    """What a person looks for stands first; what cannot be repeated behind it, and what is fixed at its end."""
     if not total["crashes"]:
         return '<p class="good">No crash has been found.</p>\n'
-    rows = [((not crash["regression"], -crash["first_seen"]), crash_row(target, crash, status["now"]))
+    rows = [((bool(crash["fixed_in"]), not crash["regression"], -crash["first_seen"]), crash_row(target, crash, status["now"]))
             for target in status["targets"] for crash in target["crashes"]]
     rows = [row for _, row in sorted(rows, key=lambda one: one[0])]
     headings = [("Crash", False), ("What it says", False), ("Reproducer", False), ("Target, found by", False),
@@ -320,8 +330,8 @@ def source_coverage_section(coverage, now):
 def render(status):
     total = sums(status)
     name = "running" if status["running"] else "stopped"
-    if total["crashes"]:
-        name = words.plural(total["crashes"], "crash", "crashes") + ", " + name
+    if total["crashes"] > total["fixed"]:
+        name = words.plural(total["crashes"] - total["fixed"], "crash", "crashes") + ", " + name
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{escape(page_style.content_policy())}">\n'
             f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">\n'
@@ -335,21 +345,24 @@ def render(status):
 
 def write(directory, status):
     """A reader sees the old page or the new one, never a half."""
-    path = os.path.join(directory, "index.html")
+    path, page = os.path.join(directory, "index.html"), render(status)
     with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(render(status))
+        file.write(page)
     os.replace(path + ".new", path)
 
 
 def main(arguments):
     if len(arguments) != 1 or arguments[0].startswith("-"):
         sys.exit(__doc__.split("\n\n")[1])
+    path = os.path.join(arguments[0], "status.json")
     try:
-        with open(os.path.join(arguments[0], "status.json"), encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             status = json.load(file)
+        write(arguments[0], status)
     except OSError as problem:
         sys.exit(f"status_page: {problem}")
-    write(arguments[0], status)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as problem:
+        sys.exit(f"status_page: {path} is not what the runner writes: {type(problem).__name__}: {problem}")
 
 
 if __name__ == "__main__":

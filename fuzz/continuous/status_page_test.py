@@ -157,6 +157,16 @@ class Text(unittest.TestCase):
         self.assertIn("did not fail each time", page.text)
         self.assertNotIn("None", page.text)
 
+    def test_what_is_fixed(self):
+        status = sample_status.sample()
+        status["targets"][0]["crashes"][0]["fixed_in"] = "c0ffee001122"
+        page = read(status)
+        self.assertEqual([], page_figures.differences(status, page.figures))
+        self.assertIn("fixed in c0ffee001122", page.text)
+        self.assertEqual("1 crash, running - fuzzing of hakmem", page.title)
+        self.assertEqual(1, page.text.count("open"))
+        self.assertLess(page.text.index("a1b2c3d4e5f6"), page.text.index("0f3a5c7e9b1d"), "what is open stands first")
+
     def test_an_unknown_state(self):
         status = sample_status.sample()
         status["targets"][0]["instances"][0]["state"] = HOSTILE
@@ -221,6 +231,18 @@ class Program(unittest.TestCase):
             self.assertEqual(["index.html", "status.json"], sorted(os.listdir(directory)))
             with open(os.path.join(directory, "index.html"), encoding="utf-8") as file:
                 self.assertEqual(status_page.render(copy.deepcopy(status)), file.read())
+
+    def test_a_damaged_status(self):
+        for text in ('{"version": 1, "sta', "[]", '{"version": 1}', '"text"', "\x00",
+                     json.dumps(dict(sample_status.sample(), now="x"))):
+            with tempfile.TemporaryDirectory() as directory:
+                with open(os.path.join(directory, "status.json"), "w", encoding="utf-8") as file:
+                    file.write(text)
+                result = self.run_it(directory)
+                self.assertEqual(1, result.returncode, text)
+                self.assertEqual(1, result.stderr.count("\n"), result.stderr)
+                self.assertIn("status.json is not what the runner writes", result.stderr)
+                self.assertEqual(["status.json"], os.listdir(directory))
 
     def test_without_a_status(self):
         with tempfile.TemporaryDirectory() as directory:

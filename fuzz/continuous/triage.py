@@ -8,11 +8,14 @@ a bug that is met again has its directory already, and only counts up. An artifa
 that is killed before does it again, and finds out that it knows the input.
 """
 
+import contextlib
 import os
 import re
 import subprocess
+import sys
 import time
 
+import crash_record
 import failures
 import files
 import replay
@@ -21,6 +24,7 @@ import replay
 SEEN_MOST = 1000
 # Of one instance at a time; the others wait.
 ARTIFACTS_MOST = 50
+PRINT_SECONDS = 60
 
 
 class Triage:
@@ -40,11 +44,11 @@ class Triage:
             for name in files.entries(directory) if kind else []:
                 if name.startswith("id:"):
                     path = os.path.join(directory, name)
-                    os.rename(path, os.path.join(instance.artifacts, "%s-%s" % (kind, files.sha1_of(files.read(path)))))
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(path, os.path.join(instance.artifacts, "%s-%s" % (kind, files.sha1_of(files.read(path)))))
 
     def run(self, instance, is_asked_to_end):
-        """Returns the identities of what is new."""
-        self.collect(instance)
+        """Returns the identities of what is new. AFL++'s is collected by whoever has the instance."""
         new = []
         for name in files.entries(instance.artifacts)[:ARTIFACTS_MOST]:
             if is_asked_to_end():
@@ -75,7 +79,7 @@ class Triage:
         identity = failures.identity_of(failure.key)
         mark = "%s %s" % (files.sha1_of(data), instance.name)
         known = os.path.join(self.target.crashes, identity)
-        if os.path.isdir(known):
+        if self.is_known(known):
             self.count(known, mark)
         elif not self.keep(instance, judge, data, failure, path, mark):
             return False, None
@@ -93,25 +97,64 @@ class Triage:
             return None, None
         return (self.judge, outcome) if outcome.kind else (instance, failure)
 
+    def is_known(self, directory):
+        """What has this place and is no crash, such as an empty directory, makes way for the crash."""
+        if crash_record.read(self.target, directory):
+            return True
+        if os.path.lexists(directory):
+            files.set_aside(directory, "is not the directory of a crash")
+        return False
+
     def count(self, directory, mark):
-        record = files.read_json(os.path.join(directory, "crash.json"))
+        """It failed with this build, whatever was said of it before."""
+        record = crash_record.read(self.target, directory)
+        new = dict(record, looked_at=self.build, fixed_in=None)
         if mark not in record["seen"]:
-            record.update(times=record["times"] + 1, last_seen=self.now(), seen=(record["seen"] + [mark])[-SEEN_MOST:])
-            files.write_json(os.path.join(directory, "crash.json"), record)
+            new.update(times=record["times"] + 1, last_seen=self.now(), seen=(record["seen"] + [mark])[-SEEN_MOST:])
+        if new != record:
+            crash_record.write(directory, new)
+
+    # ---- Of an earlier build ---------------------------------------------------------------------------------------
+
+    def not_looked_at(self):
+        """The crashes of which it is not known whether they fail with this build."""
+        return [folder for folder in crash_record.folders(self.target.crashes)
+                if (crash_record.read(self.target, folder) or {"looked_at": self.build})["looked_at"] != self.build]
+
+    def look_again(self, directory):
+        """True where a crash fails with this build, False where it does not; None where it was interrupted."""
+        record = crash_record.read(self.target, directory)
+        judge = next((one for one in self.target.instances if one.name == record["judged_by"]), self.judge)
+        # What was made smaller may mean something else to another build.
+        for name in ("input", "original"):
+            path = os.path.join(directory, name)
+            for _ in range(replay.REPLAYS if os.path.isfile(path) else 0):
+                outcome = self.replayer_of(judge).run(path)
+                if outcome is None:
+                    return None
+                if outcome.kind:
+                    crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=None))
+                    return True
+        # The first build that it did not fail with.
+        crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=record["fixed_in"] or self.build))
+        return False
+
+    # ---- New ones --------------------------------------------------------------------------------------------------
 
     def keep(self, instance, judge, data, failure, path, mark):
         """False where it was interrupted."""
         replayer, small = self.replayer_of(judge), data
         if failure.kind != "timeout":
             small = self.minimise(replayer, data, failure, path, instance)
-        outcomes = [replayer.run_bytes(small) for _ in range(replay.REPLAYS)]
-        if None in outcomes:
-            return False
-        reproduced = sum(outcome.key == failure.key for outcome in outcomes)
-        if reproduced < replay.REPLAYS:
-            small, reproduced = data, replay.REPLAYS
-        else:
-            failure = outcomes[0]
+        for small in (small, data) if small != data else (data,):
+            outcomes = [replayer.run_bytes(small) for _ in range(replay.REPLAYS)]
+            if None in outcomes:
+                return False
+            same = [outcome for outcome in outcomes if outcome.key == failure.key]
+            if len(same) == replay.REPLAYS:
+                break
+        # The judge may see it less often than who found it.
+        reproduced, failure = len(same), same[0] if same else failure
         identity = failures.identity_of(failure.key)
         with files.NewDirectory(os.path.join(self.target.crashes, identity)) as directory:
             self.write(directory, instance, judge, data, small, failure, mark, reproduced)
@@ -144,33 +187,48 @@ class Triage:
         identity = failures.identity_of(failure.key)
         files.write(os.path.join(directory, "original"), data)
         files.write(os.path.join(directory, "input"), small)
-        printed = self.print_program(directory) if self.target.is_program else False
+        printed = self.print_program(directory) if self.target.is_program else []
         name = "%s_%s" % (failures.slug_of(failure), identity)
         regression = os.path.join("regress", self.target.name, name)
         os.makedirs(os.path.join(directory, os.path.dirname(regression)))
         files.write(os.path.join(directory, regression), small)
         place = os.path.join(self.target.name, "crashes", identity)
-        files.write_json(os.path.join(directory, "crash.json"), {
+        crash_record.write(directory, {
             "id": identity, "kind": failure.kind, "key": failure.key, "summary": failure.summary,
             "found_by": instance.name, "judged_by": judge.name, "first_seen": self.now(), "last_seen": self.now(),
             "times": 1, "seen": [mark], "reproduced": reproduced, "replays": replay.REPLAYS,
             "original_bytes": len(data), "input_bytes": len(small), "build": self.build,
-            "input": place + "/input", "list": place + "/list.txt" if printed else None,
-            "program": place + "/program.c" if printed else None, "regression": place + "/" + regression})
+            "looked_at": self.build, "fixed_in": None, "input": place + "/input",
+            "list": place + "/list.txt" if "list.txt" in printed else None,
+            "program": place + "/program.c" if "program.c" in printed else None, "regression": place + "/" + regression})
 
     def print_program(self, directory):
+        """The names of the files that it wrote. The input is what counts: without them the crash is kept as well."""
+        written = []
+        environment = {key: value for key, value in os.environ.items() if key != "BUILD_WORKING_DIRECTORY"}
         for name, option in (("list.txt", []), ("program.c", ["--c"])):
-            environment = {key: value for key, value in os.environ.items() if key != "BUILD_WORKING_DIRECTORY"}
-            run = subprocess.run([self.target.printer] + option + [os.path.join(directory, "input")], env=environment,
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
-            files.write(os.path.join(directory, name), run.stdout)
-        return True
+            command = [self.target.printer] + option + [os.path.join(directory, "input")]
+            try:
+                run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, timeout=PRINT_SECONDS, check=False)
+                problem = None if run.returncode == 0 and run.stdout else "status %d, %d bytes: %s" % (
+                    run.returncode, len(run.stdout), run.stderr.decode("utf-8", "replace").strip()[-200:])
+            except subprocess.TimeoutExpired:
+                problem = "not through after %d s" % PRINT_SECONDS
+            except (FileNotFoundError, PermissionError) as error:
+                problem = error.strerror
+            if problem:
+                print("no %s: %s: %s" % (name, " ".join(command), problem), file=sys.stderr, flush=True)
+            else:
+                files.write(os.path.join(directory, name), run.stdout)
+                written.append(name)
+        return written
 
     def keep_unreproducible(self, instance, data, failed, name):
         digest = files.sha1_of(data)
         path = os.path.join(self.target.unreproducible, digest[:12])
         mark = "%s %s" % (digest, instance.name)
-        if os.path.isdir(path):
+        if self.is_known(path):
             self.count(path, mark)
             return None
         failure = failed[0] if failed else failures.Failure(
@@ -178,9 +236,10 @@ class Triage:
         with files.NewDirectory(path) as directory:
             files.write(os.path.join(directory, "input"), data)
             place = os.path.join(self.target.name, "unreproducible", digest[:12])
-            files.write_json(os.path.join(directory, "crash.json"), {
+            crash_record.write(directory, {
                 "id": digest[:12], "kind": failure.kind, "key": failure.key, "summary": failure.summary,
                 "found_by": instance.name, "first_seen": self.now(), "last_seen": self.now(), "times": 1, "seen": [mark],
-                "reproduced": len(failed), "replays": replay.REPLAYS, "build": self.build, "input": place + "/input",
-                "list": None, "program": None, "regression": None})
+                "reproduced": len(failed), "replays": replay.REPLAYS, "build": self.build,
+                "looked_at": self.build, "fixed_in": None, "input": place + "/input", "list": None,
+                "program": None, "regression": None})
         return digest[:12]

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Crashes are run again, made smaller, told apart and written down; scripts in place of the engines."""
 
+import contextlib
+import io
 import os
 import sys
 import unittest
@@ -9,10 +11,26 @@ import unittest
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "seeded")]
 
+import crash_record  # noqa: E402
+import failures  # noqa: E402
 import files  # noqa: E402
 import replay  # noqa: E402
+import status  # noqa: E402
 from shared_corpus_test import WithTarget  # noqa: E402
 from triage import Triage  # noqa: E402
+
+
+class Scripted:
+    """A replayer to whose runs somebody gave the outcomes; after these all pass."""
+
+    def __init__(self, outcomes):
+        self.outcomes = list(outcomes)
+
+    def run(self, _):
+        return self.outcomes.pop(0) if self.outcomes else failures.PASSED
+
+    def run_bytes(self, data):
+        return self.run(data)
 
 
 class Crashes(WithTarget):
@@ -31,6 +49,7 @@ class Crashes(WithTarget):
         return path
 
     def run_triage(self, instance="libfuzzer_asan"):
+        self.triage.collect(self.instances[instance])
         return self.triage.run(self.instances[instance], lambda: False)
 
     def record(self, identity, directory=None):
@@ -100,6 +119,129 @@ class Crashes(WithTarget):
             files.write(os.path.join(directory, name), "1 BAD%s" % folder[7:].replace(".", ""))
         self.assertEqual(len(self.run_triage("afl_bytes")), 2)
         self.assertEqual(files.entries(os.path.join(instance.afl_directory, "hangs")), ["README.txt"])
+
+    def test_what_is_gone_meanwhile_is_not_collected(self):
+        instance = self.instances["afl_bytes"]
+        path = os.path.join(instance.afl_directory, "crashes", "id:000000")
+        os.makedirs(os.path.dirname(path))
+        files.write(path, "1 BADzero")
+        rename = os.rename
+
+        def take_away_and_move(source, destination):
+            os.unlink(path)
+            rename(source, destination)
+
+        os.rename = take_away_and_move
+        try:
+            self.triage.collect(instance)
+        finally:
+            os.rename = rename
+        self.assertEqual(files.entries(instance.artifacts), [])
+
+    def test_the_judge_sees_it_less_often(self):
+        """The program that found it fails each time, the judge only the first, or the first and the third."""
+        found = failures.describe("timeout", "", 70)
+
+        for outcomes, reproduced in (([found], 0), ([found, failures.PASSED, found], 1), ([found] * 4, 3)):
+            self.put("libfuzzer_asan", "1 LONG", "timeout")
+            scripted = Scripted(outcomes)
+            finder = Scripted([found] * replay.REPLAYS)
+            replayers = {self.instances["libfuzzer_asan"]: finder, self.triage.judge: scripted}
+            self.triage.replayer_of = replayers.get
+            [identity] = self.run_triage()
+            record = self.record(identity)
+            self.assertEqual((record["reproduced"], record["replays"]), (reproduced, 3))
+            os.rename(os.path.join(self.target.crashes, identity), os.path.join(self.state, "before%d" % reproduced))
+
+    def test_a_printer_that_does_not_print(self):
+        for script, printed in (("exit 1", []), ("exit 0", []), ("echo half; exit 1", []),
+                                ('[ "$1" = --c ] || echo list', ["list.txt"]), (None, [])):
+            if script is None:
+                os.unlink(self.target.printer)
+            else:
+                files.write(self.target.printer, "#!/bin/sh\n%s\n" % script)
+                os.chmod(self.target.printer, 0o755)
+            self.put("libfuzzer_asan", "1 BADzero")
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said):
+                [identity] = self.run_triage()
+            directory, record = os.path.join(self.target.crashes, identity), self.record(identity)
+            self.assertEqual([name for name in files.entries(directory) if name in ("list.txt", "program.c")], printed)
+            self.assertEqual((bool(record["list"]), record["program"]), (bool(printed), None))
+            self.assertEqual(said.getvalue().count("\n"), 2 - len(printed), said.getvalue())
+            os.rename(directory, os.path.join(self.state, "before%d" % len(os.listdir(self.state))))
+
+    def test_records_that_are_damaged(self):
+        self.put("libfuzzer_asan", "1 BADzero")
+        [identity] = self.run_triage()
+        directory, good = os.path.join(self.target.crashes, identity), self.record(identity)
+        for number, text in enumerate(('{"id": ', "[]", "7", '{"seen": 7}', '{"times": "often"}', '{"first_seen": NaN}')):
+            files.write(os.path.join(directory, "crash.json"), text)
+            said = io.StringIO()
+            with contextlib.redirect_stderr(said):
+                [crash] = status.crashes_of(self.target)
+                self.assertEqual(status.crashes_of(self.target), [crash])
+            self.assertEqual(said.getvalue().count("\n"), 1, said.getvalue())
+            self.assertEqual(files.read(os.path.join(directory, "crash.json.bad" + (str(number + 1) if number else ""))),
+                             text.encode("utf-8"))
+            for field in ("id", "input", "list", "program", "regression"):
+                self.assertEqual(crash[field], good[field])
+            # It goes on counting.
+            self.put("libfuzzer_asan", "2 BADzero")
+            self.assertEqual((self.run_triage(), self.record(identity)["times"]), ([], 2))
+
+    def test_a_record_of_another_version(self):
+        self.put("libfuzzer_asan", "1 BADzero")
+        [identity] = self.run_triage()
+        directory, good = os.path.join(self.target.crashes, identity), self.record(identity)
+        old = {name: value for name, value in good.items() if name not in ("looked_at", "fixed_in", "replays")}
+        files.write_json(os.path.join(directory, "crash.json"), dict(old, more="x"))
+        self.assertEqual(crash_record.read(self.target, directory), dict(good, more="x"))
+
+    def test_what_lies_in_the_place_of_a_crash(self):
+        self.put("libfuzzer_asan", "1 BADzero")
+        [identity] = self.run_triage()
+        directory = os.path.join(self.target.crashes, identity)
+        for make in (lambda: files.write(directory, "a file"), lambda: os.mkdir(directory)):
+            os.rename(directory, os.path.join(self.state, "before%d" % len(os.listdir(self.state))))
+            make()
+            self.put("libfuzzer_asan", "1 BADzero")
+            with contextlib.redirect_stderr(io.StringIO()):
+                self.assertEqual(self.run_triage(), [identity])
+                self.assertEqual([crash["id"] for crash in status.crashes_of(self.target)], [identity])
+        files.write(os.path.join(self.target.crashes, "notes"), "a file")
+        for said in (1, 0):
+            text = io.StringIO()
+            with contextlib.redirect_stderr(text):
+                self.assertEqual([crash["id"] for crash in status.crashes_of(self.target)], [identity])
+            self.assertEqual(text.getvalue().count("\n"), said)
+        self.assertEqual(sorted(os.listdir(self.target.crashes)),
+                         [identity, identity + ".bad", identity + ".bad2", "notes.bad"])
+
+    def test_what_another_build_makes_of_it(self):
+        self.put("libfuzzer_asan", "1 BADzero")
+        self.put("libfuzzer_asan", "1 BADcontent")
+        directories = [os.path.join(self.target.crashes, identity) for identity in self.run_triage()]
+        self.assertEqual(self.triage.not_looked_at(), [])
+        for build in ("second", "third"):
+            self.triage.build = build
+            self.assertEqual(self.triage.not_looked_at(), sorted(directories))
+            os.environ["FAKE_FIXED"] = "zero"
+            self.addCleanup(os.environ.pop, "FAKE_FIXED", None)
+            fails = {os.path.basename(directory): self.triage.look_again(directory) for directory in directories}
+            self.assertEqual(sorted(fails.values()), [False, True])
+            self.assertEqual(self.triage.not_looked_at(), [])
+            fixed = {crash["id"]: crash["fixed_in"] for crash in status.crashes_of(self.target)}
+            # The build that it was first seen to be fixed in.
+            self.assertEqual(fixed, {identity: None if fails[identity] else "second" for identity in fails})
+        # It is there again.
+        del os.environ["FAKE_FIXED"]
+        self.put("libfuzzer_asan", "1 BADzero")
+        self.assertEqual(self.run_triage(), [])
+        self.assertEqual({crash["fixed_in"] for crash in status.crashes_of(self.target)}, {None})
+        self.triage.build, self.triage.replayer_of = "fourth", lambda _: Scripted([None])
+        self.assertIsNone(self.triage.look_again(directories[0]))
+        self.assertEqual(self.triage.not_looked_at(), sorted(directories))
 
     def test_one_that_is_interrupted_waits(self):
         path = self.put("libfuzzer_asan", "1 BADzero")

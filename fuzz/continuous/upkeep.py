@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a killed runner leaves behind, and what the disk has no room for."""
 
+import collections
 import os
 import shutil
 import signal
@@ -9,6 +10,9 @@ import time
 
 import files
 import instances
+
+# Where source_coverage.py has its copies.
+SOURCE_COVERAGE = ".source_coverage"
 
 
 def marked_processes(state):
@@ -39,23 +43,57 @@ def end_orphans(state, seconds=10):
     return len(found)
 
 
-def make_room(state, targets, limit_bytes, is_running):
-    """Throws away the oldest AFL++ directories, then the oldest of what did not fail again. Returns the bytes that are left:
-    the corpus and the crashes are never touched, and may be more than the limit by themselves."""
-    used = files.bytes_below(state)
-    if used <= limit_bytes:
-        return used
-    queues = [instance.afl_directory for target in targets for instance in target.instances
-              if instance.engine == "afl" and not is_running(instance) and os.path.isdir(instance.afl_directory)]
-    doubtful = [os.path.join(target.unreproducible, name) for target in targets
-                for name in os.listdir(target.unreproducible) if not name.startswith(".")]
-    for path in sorted(queues, key=os.path.getmtime) + sorted(doubtful, key=os.path.getmtime):
+# A directory that may go; take() makes it nobody else's, or returns False, and give_back() ends that.
+Removable = collections.namedtuple("Removable", "path take give_back")
+
+
+def age_of(removable):
+    try:
+        return os.path.getmtime(removable.path)
+    except FileNotFoundError:
+        return 0.0
+
+
+def used_below(state, targets):
+    """Bytes of what belongs to these targets and to all; other targets of the same state have limits of their own. A merge in
+    work/merge takes what its own files take, as its input are other names of the corpus."""
+    names = files.entries(state) + [SOURCE_COVERAGE] + [target.name for target in targets]
+    return files.bytes_below(*[os.path.join(state, name) for name in names])
+
+
+def kept_below(targets):
+    """Bytes of what is never thrown away."""
+    return files.bytes_below(*[path for target in targets for path in (target.corpus, target.crashes, target.failing)])
+
+
+def make_room(state, targets, limit_bytes, removables):
+    """Throws away the oldest of each list of removables, one list after the other. Returns the bytes that are left: the corpus
+    and the crashes are never touched, and may be more than the limit by themselves."""
+    used = used_below(state, targets)
+    for one in [one for group in removables for one in sorted(group, key=age_of)]:
         if used <= limit_bytes:
             break
-        used -= files.bytes_below(path)
-        # Under another name first: AFL++ would begin with half of a directory.
-        gone = os.path.join(state, ".gone")
-        shutil.rmtree(gone, ignore_errors=True)
+        if one.take():
+            try:
+                remove(state, one.path)
+            finally:
+                one.give_back()
+            used = used_below(state, targets)
+    return used
+
+
+def remove(state, path):
+    """Under another name first: AFL++ would begin with half of a directory."""
+    gone = os.path.join(state, ".gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    try:
         os.rename(path, gone)
-        shutil.rmtree(gone)
-    return files.bytes_below(state)
+    except FileNotFoundError:
+        return  # it has gone already
+    shutil.rmtree(gone)
+
+
+def remove_leftovers(state):
+    """What a runner that was killed had begun to throw away, and the copies of a measurement that ended with it."""
+    for name in (".gone", SOURCE_COVERAGE):
+        shutil.rmtree(os.path.join(state, name), ignore_errors=True)

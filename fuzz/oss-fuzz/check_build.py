@@ -27,7 +27,7 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 ENTRY = b"LLVMFuzzerTestOneInput"
 # Beside the C library, what OSS-Fuzz's runner has; libstdc++ is where Debian's libFuzzer has libc++.
 LIBRARIES = re.compile(r"(ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libgcc_s|libstdc\+\+)\.so\.\d+")
-ELF_X86_64 = 62
+ELF_X86_64, ELF_HEADER_BYTES = 62, 64
 
 # Calls of a sanitizer's runtime in the code, as OSS-Fuzz counts them: at least, or at most where it was not asked for. The
 # runtimes have some of UBSan's themselves.
@@ -68,6 +68,8 @@ def run(command, directory, settings=None):
                               stderr=subprocess.STDOUT, timeout=WALL_LIMIT, check=False)
     except subprocess.TimeoutExpired as late:
         return None, (late.stdout or b"").decode("utf-8", "replace")
+    except OSError as problem:
+        return None, str(problem)
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
@@ -77,15 +79,27 @@ def find_targets(out):
                   os.access(os.path.join(out, name), os.X_OK) and not name.startswith("afl-"))
 
 
+class Unreadable(Exception):
+    """A file that is no whole program."""
+
+
+def objdump(option, binary):
+    done = subprocess.run(["objdump", option, binary], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                          encoding="utf-8", errors="replace")
+    if done.returncode != 0:
+        raise Unreadable("objdump %s: status %d: %s" % (option, done.returncode, done.stderr.strip()[-500:]))
+    return done.stdout
+
+
 def check_file(binary):
     with open(binary, "rb") as file:
         data = file.read()
-    if data[:4] != b"\x7fELF" or struct.unpack_from("<H", data, 18)[0] != ELF_X86_64:
+    if data[:4] != b"\x7fELF" or len(data) < ELF_HEADER_BYTES or struct.unpack_from("<H", data, 18)[0] != ELF_X86_64:
         yield "file: no program for x86-64"
         return
     if ENTRY not in data:
         yield "entry: there is no %s in it" % ENTRY.decode()
-    listing = subprocess.check_output(["objdump", "-p", binary], universal_newlines=True)
+    listing = objdump("-p", binary)
     for library in re.findall(r"NEEDED\s+(\S+)", listing):
         if not LIBRARIES.fullmatch(library):
             yield "linked: %s is not where it will run" % library
@@ -94,8 +108,7 @@ def check_file(binary):
 def check_sanitizer(binary, engine, sanitizer):
     if engine != "libfuzzer" and sanitizer == "undefined":
         return
-    code = subprocess.check_output(["objdump", "-dC", binary], universal_newlines=True, errors="replace")
-    found = CALL.findall(code)
+    found = CALL.findall(objdump("-dC", binary))
     counts = {word: found.count(word) for word in MOST}
     wanted, least = LEAST[sanitizer]
     if counts[wanted] < least:
@@ -151,7 +164,7 @@ def read_options(path):
     options = configparser.ConfigParser()
     try:
         options.read(path)
-    except configparser.Error as problem:
+    except (OSError, UnicodeDecodeError, configparser.Error) as problem:
         return [], ["options: %s" % problem]
     problems = ["options: no section %s is known" % section for section in options.sections() if section not in SECTIONS]
     values = options["libfuzzer"] if "libfuzzer" in options else {}
@@ -199,10 +212,14 @@ def check_target(out, name, engine, sanitizer):
     binary = os.path.join(out, name)
     if not NAME.fullmatch(name):
         return ["name: only letters, digits, - and _"]
-    problems = list(check_file(binary))
-    if problems:
-        return problems
-    problems += check_sanitizer(binary, engine, sanitizer)
+    problems = []
+    try:
+        problems += check_file(binary)
+        if problems:
+            return problems
+        problems += check_sanitizer(binary, engine, sanitizer)
+    except (OSError, Unreadable) as problem:
+        return problems + ["file: %s" % problem]
     arguments, more = read_options(binary + ".options")
     problems += more
     problems += check_dictionary(binary + ".dict")
@@ -226,7 +243,10 @@ def check_build(out, engine, sanitizer, targets=None):
     for program, package in (("objdump", "binutils"), ("afl-fuzz", "afl++")):
         if shutil.which(program) is None and (program == "objdump" or engine == "afl"):
             sys.exit("%s is missing: apt-get install %s" % (program, package))
-    before = sorted(os.listdir(out))
+    try:
+        before = sorted(os.listdir(out))
+    except OSError as problem:
+        return ["file: %s: %s" % (out, problem.strerror)]
     found = find_targets(out)
     problems = ["%s: file: it is missing" % name for name in targets or [] if name not in found]
     problems += ["%s: file: it is too much" % name for name in found if targets and name not in targets]

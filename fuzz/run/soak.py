@@ -12,9 +12,7 @@ status is not 0. CPU minutes count for one build: of another program they begin 
 
 import argparse
 import contextlib
-import fcntl
 import glob
-import json
 import os
 import signal
 import subprocess
@@ -22,11 +20,13 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "seeded"))
+FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+sys.path[:0] = [os.path.join(FOLDER, "seeded"), os.path.join(FOLDER, "continuous")]
 
 import bench_report  # noqa: E402
 import binaries  # noqa: E402
 import counted_run  # noqa: E402
+import files  # noqa: E402
 from trial import Failure  # noqa: E402
 
 # Shorter than this a slice is all beginning.
@@ -56,37 +56,22 @@ def find_pairs(directory):
 
 
 class State:
-    """soak.json. Always whole: written beside its place, and then moved there."""
+    """soak.json. Always whole."""
 
     def __init__(self, directory):
         self.directory = directory
         self.path = os.path.join(directory, "soak.json")
         self.lock = threading.RLock()
-        os.makedirs(directory, exist_ok=True)
-        self.held = open(os.path.join(directory, "lock"), "w", encoding="utf-8")
-        try:
-            fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.held.close()
-            raise Failure("another soak uses " + directory) from None
-        self.pairs, self.findings = {}, []
-        if os.path.exists(self.path):
-            with open(self.path, encoding="utf-8") as file:
-                saved = json.load(file)
-            self.pairs, self.findings = saved["pairs"], saved["findings"]
+        self.held = files.lock(directory, "soak")
+        saved = files.read_json(self.path, {"pairs": {}, "findings": []})
+        self.pairs, self.findings = saved["pairs"], saved["findings"]
 
     def close(self):
         self.held.close()
 
     def write(self):
         with self.lock:
-            new = self.path + ".new"
-            with open(new, "w", encoding="utf-8") as file:
-                json.dump({"pairs": self.pairs, "findings": self.findings}, file, indent=1, sort_keys=True)
-                file.write("\n")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, self.path)
+            files.write_json(self.path, {"pairs": self.pairs, "findings": self.findings})
 
     def begin(self, pair):
         """What is known of a pair, for the program that there is now."""
