@@ -27,8 +27,8 @@
 // The windows of two variants are as far apart as their tables: further than what each uses of its window.
 #define FAKE_TABLES_BYTES ((size_t)8 << 30)
 // Where the kernel puts all this is chance, and no input may see it. Tables lie one superslab behind a multiple of this, and so
-// does the window, or as far in front of it as it always is: what an alignment of less finds there is the same each time, and an
-// alignment of more fits nowhere.
+// does the window, or as far in front of it as it always is: what an alignment of less finds there is the same each time, and
+// an alignment of more fits nowhere.
 #define FAKE_ALIGNMENT ((uintptr_t)8 << 30)
 // The window of small slabs is this far below the first table, where it would meet the tables of another variant; so it is
 // mapped with them.
