@@ -42,6 +42,8 @@ void misuse_expect_none(struct execution *execution, struct op *op) {
   // Whoever used the block again, or checked its slab, has seen it now.
   if (reports.count == 1 && is_of_damage(&reports.last)) {
     reports.count = 0;
+    // It is reported once, and not looked at again before somebody has it.
+    model_forget_freed(&execution->models[0], damage.user);
     damage.user = NULL;
     execution->models[0].damaged = false;
   }

@@ -289,7 +289,7 @@ static const struct {
 } changes[] = {
     {insert_new, 22},  {delete_run, 9}, {replace, 8},     {tweak, 22}, {duplicate_run, 6},           {swap, 4},
     {move_free, 6},    {splice, 6},     {repair_pair, 7}, {burst, 7},  {fault_before_allocation, 3}, {misuse_live, 3},
-    {tweak_header, 3}, {scenario, 4},
+    {tweak_header, 3}, {scenario, 5},
 };
 
 #define CHANGES (sizeof(changes) / sizeof(changes[0]))

@@ -205,7 +205,7 @@ static const uint32_t occupied[] = {0, 0, 0, 0, 2, 3, 5, 16};
 #define OCCUPIED_ROWS_FIRST 24
 static const struct {
   uint32_t occupied, more;
-} occupied_rows[] = {{4, 1}, {5, 1}, {0, 0}, {6, 1}, {8, 1}, {8, 3}, {16, 1}, {16, 3}};
+} occupied_rows[] = {{4, 1}, {8, 1}, {0, 0}, {12, 1}, {16, 1}, {8, 3}, {16, 3}, {4, 1}};
 
 #define CHOOSE(table, byte) ((table)[(byte) % (sizeof(table) / sizeof((table)[0]))])
 

@@ -55,7 +55,7 @@ static size_t shrink_class(struct random *random, uint8_t *header, const struct 
   return count;
 }
 
-// Superslabs are free and mapped behind others that were never asked for, as a block with a great alignment was there; then so
+// Superslabs are free and mapped behind others that were never asked for, as blocks with a great alignment were there; then so
 // many are taken that these are asked for, of which some are somebody else's.
 static size_t free_behind_gap(struct random *random, uint8_t *header, const struct program_slots *slots,
                               struct op *ops) {
@@ -70,7 +70,9 @@ static size_t free_behind_gap(struct random *random, uint8_t *header, const stru
   ops[count++] = (struct op){.kind = OP_MEMALIGN, .slot = (uint8_t)(slot + 1)};
   ops[count - 1].delta = (int8_t)(shift + 1 + random_below(random, 2));
   ops[count - 1].selector = random_percent(random, 50) ? block.selector : (uint8_t)random_next(random);
-  ops[count++] = (struct op){.kind = OP_FREE, .slot = (uint8_t)(slot + 1)};
+  size_t aligned = 1 + random_below(random, 3);
+  ops[count++] = repeat(1, aligned - 1);
+  ops[count++] = (struct op){.kind = OP_FREE_RANGE, .slot = (uint8_t)(slot + 1), .selector = (uint8_t)aligned};
   block.slot++;
   ops[count++] = block;
   ops[count++] = repeat(1, 1 + random_below(random, 6));
@@ -99,13 +101,34 @@ static size_t damage_free_block(struct random *random, uint8_t *header, const st
   return 3 + random_below(random, 4);
 }
 
+// A thread stops within a call that is likely to take a lock, and another one does what takes the same.
+static size_t stop_within_call(struct random *random, const struct program_slots *slots, struct op *ops) {
+  static const uint8_t first[] = {OP_MALLOC, OP_MALLOC, OP_FREE, OP_REALLOC, OP_TRIM, OP_THREAD_EXIT};
+  static const uint8_t second[] = {OP_STATISTICS, OP_STATISTICS, OP_MALLOC, OP_FREE, OP_TRIM, OP_THREAD_EXIT};
+  struct op op = {.kind = first[random_below(random, sizeof first)]};
+  bool large = random_percent(random, 50);
+  op.slot = op.kind == OP_MALLOC ? random_free_slot(random, slots) : random_live_slot(random, slots);
+  op.selector = large ? op_selector_of((size_t)1 << (15 + random_below(random, 4))) : (uint8_t)random_below(random, 41);
+  ops[0] = op;
+  ops[1] = (struct op){.kind = OP_THREAD_SWITCH, .flags = (uint8_t)random_below(random, OP_THREADS)};
+  ops[1].selector = (uint8_t)(1 + random_below(random, random_percent(random, 70) ? 8 : 63));
+  if (random_percent(random, 60)) ops[1].delta = (int8_t)(1 + random_below(random, 31));
+  ops[1].slot = (uint8_t)(random_percent(random, 50) ? 255 : random_below(random, 256));
+  op.kind = second[random_below(random, sizeof second)];
+  op.slot = op.kind == OP_MALLOC ? random_free_slot(random, slots) : random_live_slot(random, slots);
+  ops[2] = op;
+  return 3;
+}
+
 size_t random_scenario(struct random *random, uint8_t header[OP_HEADER_BYTES], const struct program_slots *slots,
                        struct op ops[SCENARIO_OPS_MAX]) {
-  switch (random_below(random, 3)) {
+  switch (random_below(random, 4)) {
     case 0:
       return shrink_class(random, header, slots, ops);
     case 1:
       return free_behind_gap(random, header, slots, ops);
+    case 2:
+      return stop_within_call(random, slots, ops);
     default:
       return damage_free_block(random, header, slots, ops);
   }
