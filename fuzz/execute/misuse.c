@@ -42,8 +42,6 @@ void misuse_expect_none(struct execution *execution, struct op *op) {
   // Whoever used the block again, or checked its slab, has seen it now.
   if (reports.count == 1 && is_of_damage(&reports.last)) {
     reports.count = 0;
-    // It is reported once, and not looked at again before somebody has it.
-    model_forget_freed(&execution->models[0], damage.user);
     damage.user = NULL;
     execution->models[0].damaged = false;
   }
@@ -238,6 +236,8 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   struct hak_misuse misuse;
   if (user == NULL || delta == 0 || !heap->fills || !heap->locate(user, &place)) return;
   if (place.size_class == 0 || place.size_class != model->freed_place[slot].size_class) return;
+  // What was reported, or carved anew, is not looked at before somebody has it.
+  if (!place.filled) return;
   size_t choice = (uint8_t)delta, offset = choice * 7919 % place.usable;
   if (where == 0) offset = choice % sizeof(void *);
   if (where == 1) offset = place.usable - 1 - choice % 4;

@@ -77,7 +77,7 @@ static void fill(struct model *model, struct model_block *block) {
   contents_fill(block->user, block->usable, block->key);
 }
 
-void model_forget_freed(struct model *model, const void *user) {
+static void forget_freed(struct model *model, const void *user) {
   for (unsigned i = slot_first(&model->has_freed); i < MODEL_SLOTS; i = slot_next(&model->has_freed, i)) {
     if (model->freed[i] != user) continue;
     model->freed[i] = NULL;
@@ -91,7 +91,7 @@ static void put(struct model *model, unsigned slot, struct model_block *block) {
   model->live_blocks++;
   model->live_bytes += block->size;
   model->live_reach += block->size + block->reserve;
-  model_forget_freed(model, block->user);
+  forget_freed(model, block->user);
 }
 
 static void take(struct model *model, unsigned slot) {

@@ -81,8 +81,6 @@ void model_verify_all(const struct model *model);
 void model_write(struct model *model, unsigned slot);
 // A block that is about to be freed: looked at, and forgotten.
 void model_leave(struct model *model, unsigned slot);
-// What was freed and is not handed out again is nobody's business any more.
-void model_forget_freed(struct model *model, const void *user);
 // Whether the window may have no room for a block, whatever the system says.
 bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment);
 // A call gave NULL, or an error, with errno: bytes were wanted, and refused of the memory calls it made were refused.
