@@ -241,6 +241,11 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   size_t choice = (uint8_t)delta, offset = choice * 7919 % place.usable;
   if (where == 0) offset = choice % sizeof(void *);
   if (where == 1) offset = place.usable - 1 - choice % 4;
+  // No block's address, which the link might rightly become.
+  if (stays && offset < sizeof(void *)) {
+    offset = 0;
+    delta |= 1;
+  }
   misuse_expect_none(execution, NULL);
   if (model->damaged) return;
   user[offset] = (char)(user[offset] ^ delta);
