@@ -84,12 +84,14 @@ static size_t damage_free_block(struct random *random, uint8_t *header, const st
                                 struct op *ops) {
   struct op block = {.kind = OP_MALLOC, .slot = random_free_slot(random, slots)};
   block.selector = (uint8_t)(random_percent(random, 70) ? random_below(random, 20) : random_below(random, 41));
-  if (random_percent(random, 50)) {
+  if (random_percent(random, 60)) {
     header[HEADER_QUARANTINE] ^= (uint8_t)(random_next(random) & HEADER_QUARANTINE_BITS);
   }
   struct op damage = {.kind = OP_MISUSE, .slot = block.slot, .selector = OP_MISUSE_WRITE_AFTER_FREE};
   damage.flags = (uint8_t)(random_percent(random, 80) ? random_below(random, 4) | 1 : random_below(random, 8));
   damage.delta = (int8_t)(1 + random_below(random, 255));
+  // Mostly the last byte of all where it is one of the last: who forgets one forgets this one.
+  if (damage.flags / 2 == 1 && random_percent(random, 60)) damage.delta = (int8_t)(4 * (1 + random_below(random, 31)));
   ops[0] = block;
   ops[1] = (struct op){.kind = OP_FREE, .slot = block.slot};
   ops[2] = damage;
