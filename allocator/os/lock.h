@@ -36,7 +36,9 @@ HAK_INLINE void lock_acquire(struct lock *lock) {
 
 HAK_INLINE void lock_release(struct lock *lock) {
   if (HAK_UNLIKELY(lock_all_held)) return;
-  if (HAK_UNLIKELY(__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2) && !HAK_SEED_BUG(4)) lock_wake(lock);
+  uint32_t state = __atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE);
+  HAK_YIELD_RELEASED(state);
+  if (HAK_UNLIKELY(state == 2) && !HAK_SEED_BUG(4)) lock_wake(lock);
   HAK_YIELD();
 }
 

@@ -44,6 +44,14 @@ static void compare_blocks(struct execution *execution, unsigned slot, bool refu
     compare_runs(execution, slot);
 }
 
+// A block that one of them had only after a trim, whose caches are empty then: the window may have had no room for it before.
+static bool may_have_trimmed(const struct execution *execution, const struct op_arguments *arguments) {
+  for (size_t i = 0; i < execution->heaps; i++) {
+    if (model_may_run_out(&execution->models[i], arguments->bytes, arguments->alignment)) return true;
+  }
+  return false;
+}
+
 void compare_outcomes(struct execution *execution, const struct op *op, const struct op_arguments *arguments,
                       const struct outcome *outcomes) {
   const struct outcome *first = &outcomes[0], *second = &outcomes[1];
@@ -52,6 +60,7 @@ void compare_outcomes(struct execution *execution, const struct op *op, const st
   // A free may give a thread its cache with the Box and not without, where the block is large.
   if (first->lingers != second->lingers) execution->same_trace = false;
   if (first->allocated && second->allocated) {
+    if (execution->same_trace && may_have_trimmed(execution, arguments)) execution->same_trace = false;
     compare_blocks(execution, op->slot, refused);
   } else if (first->allocated != second->allocated) {
     // Where nothing was refused, only the window may have been too small for one of them.

@@ -22,6 +22,7 @@ void execute_limit_memory(const struct heap *heap, const struct op_setup *setup)
     heap->memory->limit = (setup->address_limit_superslabs + 4) * heap->superslab_bytes;
   }
   heap->memory->occupied = setup->occupied;
+  heap->memory->occupied_more = setup->occupied_more;
 }
 
 void execute_begin(struct execution *execution, const struct heap *first, const struct heap *second,

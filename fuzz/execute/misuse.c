@@ -236,9 +236,16 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   struct hak_misuse misuse;
   if (user == NULL || delta == 0 || !heap->fills || !heap->locate(user, &place)) return;
   if (place.size_class == 0 || place.size_class != model->freed_place[slot].size_class) return;
+  // What was reported, or carved anew, is not looked at before somebody has it.
+  if (!place.filled) return;
   size_t choice = (uint8_t)delta, offset = choice * 7919 % place.usable;
   if (where == 0) offset = choice % sizeof(void *);
   if (where == 1) offset = place.usable - 1 - choice % 4;
+  // No block's address, which the link might rightly become.
+  if (stays && offset < sizeof(void *)) {
+    offset = 0;
+    delta |= 1;
+  }
   misuse_expect_none(execution, NULL);
   if (model->damaged) return;
   user[offset] = (char)(user[offset] ^ delta);

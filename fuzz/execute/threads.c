@@ -5,6 +5,7 @@
 
 #include "fuzz/execute/threads.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include "fuzz/schedule/schedule.h"
 
 #define LIVE_BYTES_MAX ((size_t)2 << 20)
+// No error that hakmem knows.
+#define ERRNO_BEFORE 0x5A
 
 struct worker {
   uint16_t step;  // that it executes, or comes to next
@@ -145,6 +148,11 @@ static void stopped(void *context, unsigned thread) {
   worker->resume_at = lasts == THREADS_FOR_EVER ? UINT32_MAX : run.finished_count + lasts;
 }
 
+static void released_unheld(void *context) {
+  (void)context;
+  oracle_failed(ORACLE_locks, "a lock was released that nobody held");
+}
+
 static void stuck(void *context, const char *why) {
   (void)context;
   oracle_failed(ORACLE_locks, "%s", why);
@@ -209,7 +217,9 @@ static void read_statistics(void) {
     model_check_statistics(&run.model);
     model_check_conservation(&run.model);
   } else {
+    errno = ERRNO_BEFORE;
     door_get_statistics((struct hak_statistics *)&buffer[own_thread], sizeof buffer[own_thread]);
+    ORACLE_CHECK(error, errno == ERRNO_BEFORE, "get_statistics changed errno to %d", errno);
   }
 }
 
@@ -352,7 +362,7 @@ static void end(void) {
 
 uint64_t threads_input(const struct heap *heap, const uint8_t *data, size_t size) {
   static const struct schedule_policy policy = {
-      .body = be_thread, .choose = choose, .stopped = stopped, .stuck = stuck};
+      .body = be_thread, .choose = choose, .stopped = stopped, .released_unheld = released_unheld, .stuck = stuck};
   uint32_t threads = 0;
   threads_program_read(&run.program, data, size);
   begin(heap);

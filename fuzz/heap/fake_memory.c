@@ -165,7 +165,7 @@ static size_t fake_number(const void *address) {
 }
 
 static bool fake_is_occupied(size_t number) {
-  return fake.state.occupied != 0 && number % fake.state.occupied == fake.state.occupied - 1;
+  return fake.state.occupied != 0 && number % fake.state.occupied + fake.state.occupied_more >= fake.state.occupied - 1;
 }
 
 static void fake_make_ready(size_t end) {

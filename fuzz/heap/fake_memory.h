@@ -33,8 +33,9 @@ struct fake_memory_state {
   size_t fail_count;
   enum fake_purge_mode purge_mode;
   uint64_t milliseconds;
-  size_t limit;       // of the bytes held; what os_address_space_limit answers. SIZE_MAX: none
-  uint32_t occupied;  // every so many-eth superslab is somebody else's; 0: none
+  size_t limit;            // of the bytes held; what os_address_space_limit answers. SIZE_MAX: none
+  uint32_t occupied;       // every so many-eth superslab is somebody else's; 0: none
+  uint32_t occupied_more;  // and so many in front of it
   // Told to the target.
   size_t calls;    // of all kinds
   size_t refused;  // calls that failed, for whatever reason

@@ -30,6 +30,7 @@ struct heap_place {
   uint32_t index;       // in its run
   size_t usable;        // bytes up to the next header, or to the end of the run or span
   size_t alignment;     // of every block of the class
+  bool filled;          // in the Box: a free block whose bytes are looked at
 };
 
 struct heap_option {

@@ -168,12 +168,13 @@ void model_leave(struct model *model, unsigned slot) {
 bool model_may_run_out(const struct model *model, size_t bytes, size_t alignment) {
   size_t much = model->heap->window_bytes / 4;
   // Between superslabs that are somebody else's there is less, and nothing that is longer.
-  size_t occupied = model->heap->memory->occupied, superslab = model->heap->superslab_bytes;
+  size_t occupied = model->heap->memory->occupied, more = model->heap->memory->occupied_more;
+  size_t superslab = model->heap->superslab_bytes;
   if (occupied != 0) {
     // The guard in front is as long as the alignment, if that is no longer than a slab.
     size_t front = alignment > GUARD && alignment <= model->heap->slab_bytes ? alignment : GUARD;
     size_t superslabs = bytes / superslab + (bytes % superslab + front + GUARD > superslab ? 2 : 1);
-    if (superslabs + alignment / superslab + 1 > occupied) return true;
+    if (superslabs + alignment / superslab + 1 + more > occupied) return true;
     much /= 2;
   }
   return bytes > much || model->live_reach + bytes > much || alignment > much / (model->live_blocks + 4);

@@ -235,6 +235,12 @@ TEST(ModelTest, WhenTheWindowMayBeFull) {
   // Between them are two, and the Box's guards belong to a block; and half as much is much.
   EXPECT_FALSE(model_may_run_out(&trial.all, quarter / 2 - 5000, 0));
   EXPECT_TRUE(model_may_run_out(&trial.all, quarter / 2 - 4999, 0));
+  // Of every three one more is, or both.
+  trial.fake.memory()->occupied_more = 1;
+  EXPECT_FALSE(model_may_run_out(&trial.all, 1, 0));
+  trial.fake.memory()->occupied_more = 2;
+  EXPECT_TRUE(model_may_run_out(&trial.all, 1, 0));
+  trial.fake.memory()->occupied_more = 0;
   trial.fake.memory()->occupied = 2;
   EXPECT_FALSE(model_may_run_out(&trial.all, 1, 0));
   EXPECT_TRUE(model_may_run_out(&trial.all, superslab - 127, 0));

@@ -18,13 +18,13 @@
   ORACLE(usable, "a block can hold what was asked for, and goes on to")                              \
   ORACLE(content, "a block's bytes are as they were written")                                        \
   ORACLE(zero, "calloc's blocks are zero to their end")                                              \
-  ORACLE(error, "NULL comes with its errno and only where memory was refused; free keeps errno")     \
+  ORACLE(error, "NULL comes with its errno and only where memory was refused; others keep errno")    \
   ORACLE(statistics, "the figures are the model's")                                                  \
   ORACLE(conservation, "live, cached and free blocks are those that were carved, each once")         \
   ORACLE(drain, "once everything is freed and trimmed, every block is back and no memory is in use") \
   ORACLE(memory_calls, "the system is never told to give back what is not held")                     \
   ORACLE(returned_memory, "a trim gives back what it says, and what it gave back is not resident")   \
-  ORACLE(locks, "no lock is held after a call, and no threads wait for each other")                  \
+  ORACLE(locks, "no lock is held after a call, or released unheld; no threads wait for each other")  \
   ORACLE(fork, "a child has every block and the whole heap, but for what others had in hand")        \
   ORACLE(differential, "both variants answer alike")                                                 \
   ORACLE(trace, "both variants hand out the same block of the same run")                             \

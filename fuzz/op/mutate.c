@@ -9,6 +9,7 @@
 
 #include "fuzz/op/program.h"
 #include "fuzz/op/random_op.h"
+#include "fuzz/op/random_scenario.h"
 
 // What a change works on. A change returns false if it does not apply to the program; then another one is tried.
 struct change {
@@ -243,6 +244,15 @@ static bool burst(struct change *change) {
   return program_insert(program, position, ops, 2 + random_below(random, 3));
 }
 
+static bool scenario(struct change *change) {
+  struct program *program = change->program;
+  struct program_slots slots;
+  struct op ops[SCENARIO_OPS_MAX];
+  size_t position = random_gap(change);
+  program_find_slots(program, position, &slots);
+  return program_insert(program, position, ops, random_scenario(&change->random, program->header, &slots, ops));
+}
+
 static bool fault_before_allocation(struct change *change) {
   struct program *program = change->program;
   size_t position;
@@ -262,10 +272,13 @@ static bool misuse_live(struct change *change) {
   return program_insert(program, position, &op, 1);
 }
 
+// Header bytes mean something up to here; above that, the same again.
+#define HEADER_CHOICES 32
+
 static bool tweak_header(struct change *change) {
   uint8_t *byte = &change->program->header[random_below(&change->random, OP_HEADER_BYTES)];
   uint8_t before = *byte;
-  *byte = random_percent(&change->random, 30) ? 0 : (uint8_t)random_below(&change->random, 16);
+  *byte = random_percent(&change->random, 30) ? 0 : (uint8_t)random_below(&change->random, HEADER_CHOICES);
   if (random_percent(&change->random, 20)) *byte = (uint8_t)random_next(&change->random);
   return *byte != before;
 }
@@ -276,7 +289,7 @@ static const struct {
 } changes[] = {
     {insert_new, 22},  {delete_run, 9}, {replace, 8},     {tweak, 22}, {duplicate_run, 6},           {swap, 4},
     {move_free, 6},    {splice, 6},     {repair_pair, 7}, {burst, 7},  {fault_before_allocation, 3}, {misuse_live, 3},
-    {tweak_header, 3},
+    {tweak_header, 3}, {scenario, 5},
 };
 
 #define CHANGES (sizeof(changes) / sizeof(changes[0]))

@@ -117,6 +117,29 @@ TEST(Mutate, MakesEveryKind) {
   for (unsigned kind = 0; kind < OP_MISUSE_KINDS; kind++) EXPECT_GT(misuses[kind], 0u) << op_misuse_name(kind);
 }
 
+// What takes more than one field to mean something: where a freed block is damaged and whether it stays so, where a thread
+// stops, what of the window is somebody else's.
+TEST(Mutate, FillsTheFieldsThatMatter) {
+  struct random random = SeededRandom(4);
+  size_t damages[8] = {0}, stops = 0, accesses = 0, rows = 0;
+  for (int round = 0; round < 1000; round++) {
+    struct program program;
+    MakeProgram(&random, 10, &program);
+    rows += op_read_setup(program.header, OP_HEADER_BYTES).occupied_more != 0;
+    for (size_t i = 0; i < program.count; i++) {
+      const struct op &op = program.ops[i];
+      bool damage = op.kind == OP_MISUSE && op.selector % OP_MISUSE_KINDS == OP_MISUSE_WRITE_AFTER_FREE;
+      if (damage) damages[op.flags]++;
+      if (op.kind == OP_THREAD_SWITCH && op.selector != 0) stops++;
+      if (op.kind == OP_THREAD_SWITCH && op.selector != 0 && op.delta > 0) accesses++;
+    }
+  }
+  for (size_t count : damages) EXPECT_GT(count, 10u);
+  EXPECT_GT(stops, 100u);
+  EXPECT_GT(accesses, 50u);
+  EXPECT_GT(rows, 50u);
+}
+
 // They free what is live, far more often than they would by chance.
 TEST(Mutate, FreesWhatIsLive) {
   struct random random = SeededRandom(3);

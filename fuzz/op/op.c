@@ -201,13 +201,28 @@ static const uint32_t purge_delay_ms[] = {100, 0, 1, 3600000};
 static const uint32_t quarantine_blocks[] = {0, 64, 1, 4};
 static const uint32_t address_limits[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 6, 8, 16, 32};
 static const uint32_t occupied[] = {0, 0, 0, 0, 2, 3, 5, 16};
+// Several in a row, for 24 to 31; a byte that was none of these means what it always did.
+#define OCCUPIED_ROWS_FIRST 24
+static const struct {
+  uint32_t occupied, more;
+} occupied_rows[] = {{4, 1}, {8, 1}, {0, 0}, {12, 1}, {16, 1}, {8, 3}, {16, 3}, {4, 1}};
 
 #define CHOOSE(table, byte) ((table)[(byte) % (sizeof(table) / sizeof((table)[0]))])
+
+static void read_occupied(uint8_t byte, struct op_setup *setup) {
+  unsigned row = byte - OCCUPIED_ROWS_FIRST;
+  if (byte < OCCUPIED_ROWS_FIRST || row >= sizeof occupied_rows / sizeof occupied_rows[0]) {
+    setup->occupied = CHOOSE(occupied, byte);
+  } else {
+    setup->occupied = occupied_rows[row].occupied;
+    setup->occupied_more = occupied_rows[row].more;
+  }
+}
 
 struct op_setup op_read_setup(const uint8_t *data, size_t size) {
   uint8_t header[OP_HEADER_BYTES] = {0};
   for (size_t i = 0; i < OP_HEADER_BYTES && i < size; i++) header[i] = data[i];
-  return (struct op_setup){
+  struct op_setup setup = {
       .chain_kib = CHOOSE(chain_kib, header[0]),
       .pool_chains = CHOOSE(pool_chains, header[1]),
       .purge_delay_ms = CHOOSE(purge_delay_ms, header[2]),
@@ -215,10 +230,11 @@ struct op_setup op_read_setup(const uint8_t *data, size_t size) {
       .thp = header[3] >> 2 & 1,
       .box_scan = (header[3] >> 3 & 3) == 3,
       .address_limit_superslabs = CHOOSE(address_limits, header[4]),
-      .occupied = CHOOSE(occupied, header[5]),
       .schedule_seed = header[6] | (uint32_t)(header[7] >> 4) << 8,
       .schedule_points = header[7] & 15,
   };
+  read_occupied(header[5], &setup);
+  return setup;
 }
 
 // ---- Names

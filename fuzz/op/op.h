@@ -90,6 +90,7 @@ struct op_setup {
   uint32_t box_scan;
   uint32_t address_limit_superslabs;  // 0: none
   uint32_t occupied;                  // every so many-eth superslab of the window is somebody else's; 0: none
+  uint32_t occupied_more;             // and so many in front of it
   uint32_t schedule_seed;             // for the threads target
   uint32_t schedule_points;
 };

@@ -131,6 +131,7 @@ void op_print_list(const uint8_t *data, size_t size, FILE *output) {
   fprintf(output, ", box_quarantine_blocks %" PRIu32 ", thp %" PRIu32 ", box_scan %" PRIu32 "\n",
           setup.quarantine_blocks, setup.thp, setup.box_scan);
   fprintf(output, "limit %" PRIu32 " superslabs, occupied %" PRIu32, setup.address_limit_superslabs, setup.occupied);
+  if (setup.occupied_more != 0) fprintf(output, " and %" PRIu32 " more", setup.occupied_more);
   fprintf(output, ", schedule %" PRIu32 " with %" PRIu32 " points\n", setup.schedule_seed, setup.schedule_points);
   for (size_t i = 0; i < op_count(size); i++) {
     struct op op = op_read(data, i);

@@ -58,6 +58,23 @@ TEST(Op, ZeroesAreSmallAllocationsWithTheDefaults) {
   EXPECT_EQ(setup.schedule_seed + setup.schedule_points, 0u);
 }
 
+// Only where a byte was of no use before do several superslabs in a row belong to somebody else, and never all.
+TEST(Op, OccupiedRows) {
+  Bytes header(8);
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    header[5] = static_cast<uint8_t>(byte);
+    struct op_setup setup = op_read_setup(header.data(), 8);
+    if (byte < 24 || byte > 31) {
+      static const uint32_t one[] = {0, 0, 0, 0, 2, 3, 5, 16};
+      EXPECT_EQ(setup.occupied, one[byte % 8]) << byte;
+      EXPECT_EQ(setup.occupied_more, 0u) << byte;
+    } else if (setup.occupied != 0) {
+      EXPECT_GT(setup.occupied_more, 0u) << byte;
+      EXPECT_LE(2 * (setup.occupied_more + 1), setup.occupied) << byte;
+    }
+  }
+}
+
 TEST(Op, HeadersNeedNotBeWhole) {
   Bytes header = {1, 1, 1, 1 | 4 | 24, 8, 4, 5, 0x63};
   struct op_setup whole = op_read_setup(header.data(), 8);
@@ -69,6 +86,7 @@ TEST(Op, HeadersNeedNotBeWhole) {
   EXPECT_EQ(whole.box_scan, 1u);
   EXPECT_EQ(whole.address_limit_superslabs, 1u);
   EXPECT_EQ(whole.occupied, 2u);
+  EXPECT_EQ(whole.occupied_more, 0u);
   EXPECT_EQ(whole.schedule_seed, 0x605u);
   EXPECT_EQ(whole.schedule_points, 3u);
   struct op_setup part = op_read_setup(header.data(), 2);

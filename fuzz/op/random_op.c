@@ -11,7 +11,7 @@ static const uint8_t kind_weights[OP_KINDS] = {
     [OP_MALLOC] = 20,        [OP_CALLOC] = 7,      [OP_REALLOC] = 12,   [OP_REALLOCARRAY] = 2, [OP_ALIGNED_ALLOC] = 3,
     [OP_POSIX_MEMALIGN] = 2, [OP_MEMALIGN] = 2,    [OP_PAGE_ALLOC] = 1, [OP_FREE] = 18,        [OP_FREE_SIZED] = 6,
     [OP_FREE_RANGE] = 3,     [OP_USABLE_SIZE] = 1, [OP_WRITE] = 2,      [OP_VERIFY] = 1,       [OP_TRIM] = 3,
-    [OP_STATISTICS] = 1,     [OP_CHECK_HEAP] = 1,  [OP_CLOCK] = 2,      [OP_FAULT] = 2,        [OP_PURGE_MODE] = 1,
+    [OP_STATISTICS] = 2,     [OP_CHECK_HEAP] = 1,  [OP_CLOCK] = 2,      [OP_FAULT] = 2,        [OP_PURGE_MODE] = 1,
     [OP_THREAD_SWITCH] = 5,  [OP_THREAD_EXIT] = 1, [OP_MISUSE] = 4,     [OP_REPEAT] = 5,
 };
 
@@ -128,6 +128,8 @@ static struct op random_misuse(struct random *random, const struct program_slots
   bool freed = op.selector == OP_MISUSE_DOUBLE_FREE || op.selector == OP_MISUSE_WRITE_AFTER_FREE;
   op.slot = freed ? random_freed_slot(random, slots) : random_live_slot(random, slots);
   op.delta = random_percent(random, 50) ? (int8_t)random_below(random, 17) : (int8_t)random_next(random);
+  // Where a free block is damaged, and whether it stays so.
+  op.flags = (uint8_t)random_below(random, 8);
   return op;
 }
 
@@ -173,9 +175,15 @@ struct op random_op_of(struct random *random, const struct program *program, con
     case OP_PAGE_ALLOC:
     case OP_TRIM:
     case OP_PURGE_MODE:
+      op.flags = (uint8_t)random_below(random, 8);
+      break;
     case OP_THREAD_SWITCH:
     case OP_THREAD_EXIT:
+      // For real threads: where the operation before stops on its way, and for how long; and whether a thread lingers.
       op.flags = (uint8_t)random_below(random, 8);
+      op.slot = (uint8_t)random_next(random);
+      op.selector = (uint8_t)(random_percent(random, 80) ? random_small(random, 63) : random_below(random, 256));
+      op.delta = (int8_t)(random_percent(random, 50) ? 0 : random_small(random, 127));
       break;
     default:
       break;

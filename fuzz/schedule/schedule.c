@@ -279,6 +279,14 @@ void yield_wake(const uint32_t *word) {
   reschedule();
 }
 
+void yield_released(uint32_t state) {
+  if (state != 0 || !schedule.running || schedule.policy.released_unheld == NULL) return;
+  struct progress was = now;
+  now.in_call = false;
+  schedule.policy.released_unheld(schedule.policy.context);
+  now = was;
+}
+
 // ---- fork -----------------------------------------------------------------------------------------------------------
 
 // Handlers are called in the order in which they were registered, before the fork in the reverse order. These come first: in

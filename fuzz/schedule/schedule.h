@@ -31,6 +31,8 @@ struct schedule_policy {
   unsigned (*choose)(void *context, uint32_t candidates);
   // A thread has come to where schedule_stop_after said. Who goes on is asked next.
   void (*stopped)(void *context, unsigned thread);
+  // A lock was released that nobody held; NULL: nobody is told.
+  void (*released_unheld)(void *context);
   // Nobody can go on, or it goes on without an end. Does not return.
   void (*stuck)(void *context, const char *why);
 };

@@ -23,7 +23,7 @@ class Scheduled {
   explicit Scheduled(uint64_t seed, uint32_t stop_every = 3) : random_(seed * 2 + 1), stop_every_(stop_every) {}
 
   uint64_t Run(uint32_t threads) {
-    const schedule_policy policy = {this, Body, Choose, Stopped, Stuck};
+    const schedule_policy policy = {this, Body, Choose, Stopped, Released, Stuck};
     return schedule_run(&policy, threads);
   }
 
@@ -52,6 +52,7 @@ class Scheduled {
     return static_cast<Scheduled *>(context)->ChooseOf(candidates);
   }
   static void Stopped(void *context, unsigned) { ++static_cast<Scheduled *>(context)->stops_; }
+  static void Released(void *) { _exit(8); }
   static void Stuck(void *, const char *why) {
     fprintf(stderr, "stuck: %s\n", why);
     _exit(7);
@@ -194,6 +195,21 @@ TEST(Schedule, NoticesALockThatNobodyReleases) {
         yield_wait(&lock, 2);
       },
       testing::ExitedWithCode(7), "stuck: a lock is held");
+}
+
+class Releasing : public Scheduled {
+ public:
+  explicit Releasing(uint32_t state) : Scheduled(0), state_(state) {}
+  void Work(unsigned) override { yield_released(state_); }
+
+ private:
+  const uint32_t state_;
+};
+
+TEST(Schedule, NoticesTheReleaseOfALockThatNobodyHolds) {
+  Releasing(1).Run(3);
+  Releasing(2).Run(3);
+  EXPECT_EXIT(Releasing(0).Run(1), testing::ExitedWithCode(8), "");
 }
 
 class Endless : public Scheduled {

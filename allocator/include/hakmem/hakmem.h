@@ -125,7 +125,7 @@ struct hak_statistics {
 };
 
 // Fills *statistics, of which size bytes are known to the caller (sizeof *statistics): a newer library fills no more
-// than that. Returns 0, or EINVAL if statistics is NULL or size is less than 16. Does not allocate.
+// than that. Returns 0, or EINVAL if statistics is NULL or size is less than 16. errno is kept. Does not allocate.
 int hak_get_statistics(struct hak_statistics *statistics, size_t size) HAK_NOTHROW;
 
 // Writes the same figures to a file descriptor as one JSON object. Returns 0, or the errno of a failed write.
