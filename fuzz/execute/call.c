@@ -45,7 +45,8 @@ static void call_free_range(struct model *model, const struct op *op, const stru
 // A block that a call gave for a free slot, or none.
 static struct outcome enter(struct model *model, unsigned slot, void *user, size_t size, size_t alignment, bool zeroed,
                             size_t refused_before) {
-  struct outcome outcome = {.refused = model->heap->memory->refused - refused_before};
+  struct outcome outcome = {.refused = model->heap->memory->refused - refused_before,
+                            .crowded = model_may_run_out(model, size, alignment)};
   if (user != NULL) {
     model_enter(model, slot, user, size, alignment, zeroed);
     outcome.allocated = true;
@@ -122,7 +123,9 @@ static struct outcome call_realloc(struct model *model, const struct op *op, con
                                          : heap->reallocarray(user, arguments->count, arguments->size);
   model->slots[op->slot].moving = false;
   if (user == NULL) return enter(model, op->slot, resized, arguments->bytes, 0, false, refused);
-  struct outcome outcome = {.allocated = resized != NULL, .refused = heap->memory->refused - refused};
+  struct outcome outcome = {.allocated = resized != NULL,
+                            .refused = heap->memory->refused - refused,
+                            .crowded = model_may_run_out(model, arguments->bytes, 0)};
   if (resized != NULL) {
     model_resize(model, op->slot, resized, arguments->bytes);
   } else {

@@ -71,7 +71,7 @@ void execute_operation(struct execution *execution, const struct op *op) {
   }
   if (execution->heaps == 2) {
     oracle_note_operation(execution->number, "both", op_kind_name(op->kind));
-    compare_outcomes(execution, op, &arguments, outcomes);
+    compare_outcomes(execution, op, outcomes);
   }
 }
 

@@ -25,6 +25,7 @@ struct outcome {
   bool allocated;  // a block is in the slot
   int error;       // errno, or what posix_memalign returned; 0 where a block was wanted and given
   size_t refused;  // memory calls that were refused meanwhile
+  bool crowded;    // the window may have had no room for the block, or only after a trim
   bool lingers;    // a thread ended that goes on without a cache
 };
 
@@ -62,8 +63,7 @@ void execute_limit_memory(const struct heap *heap, const struct op_setup *setup)
 struct outcome call_operation(struct model *model, const struct op *op, const struct op_arguments *arguments);
 void call_free(struct model *model, unsigned slot);
 // Inside: holds the outcomes of both heaps against each other, and makes the heaps alike again where they may differ.
-void compare_outcomes(struct execution *execution, const struct op *op, const struct op_arguments *arguments,
-                      const struct outcome *outcomes);
+void compare_outcomes(struct execution *execution, const struct op *op, const struct outcome *outcomes);
 
 #ifdef __cplusplus
 }

@@ -140,10 +140,9 @@ static struct bad_pointer find_pointer(const struct model *model, unsigned kind,
 static struct bad_pointer underflown_block(const struct model *model, unsigned slot, int delta) {
   const struct model_block *block = &model->slots[slot];
   if (block->user == NULL || delta == 0) return (struct bad_pointer){0};
-  // A large block has a guard in front only where its alignment leaves room.
-  if (block->place.size_class == 0 && (!model->heap->fills || block->alignment > model->heap->slab_bytes)) {
-    return (struct bad_pointer){0};
-  }
+  // A large block has a guard in front, except where a greater alignment once put it at the beginning of its superslab.
+  bool guarded = model->heap->fills && (uintptr_t)block->user % model->heap->superslab_bytes != 0;
+  if (block->place.size_class == 0 && !guarded) return (struct bad_pointer){0};
   uint8_t *byte = (uint8_t *)block->user - 1;
   return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_UNDERFLOW), byte, (uint8_t)(*byte ^ delta)};
 }
