@@ -199,9 +199,7 @@ struct outcome call_operation(struct model *model, const struct op *op, const st
       if (looks_again(model)) call_trim(model, arguments);
       break;
     case OP_STATISTICS:
-      if (!looks_again(model)) break;
-      model_check_statistics(model);
-      model_check_conservation(model);
+      if (looks_again(model)) model_check_figures(model);
       break;
     case OP_CHECK_HEAP:
       if (looks_again(model)) model_check_calls(model);

@@ -351,8 +351,7 @@ static void end(void) {
   oracle_note_operation(run.program.count, run.heap->name, "end");
   run.heap->memory->fail_kinds = 0;
   model_verify_all(model);
-  model_check_statistics(model);
-  model_check_conservation(model);
+  model_check_figures(model);
   model_check_calls(model);
   for (unsigned slot = 0; slot < MODEL_SLOTS; slot++) {
     if (model->slots[slot].user != NULL) call_free(model, slot);

@@ -100,7 +100,8 @@ struct heap {
   // A number that changes when anything of the allocator's state does: variables, tables and records, but not the memory in
   // which blocks lie.
   uint64_t (*digest)(void);
-  // Memory of the window that the process has, if all purges worked; tables do not count.
+  // Memory of the window that the process has, if all purges worked; tables do not count. Where it is 0, a reset empties the
+  // first superslab only, unless there are memory calls before: until then nothing else may be written to.
   size_t (*resident_bytes)(void);
   // For locks that are held at the end of a call: NULL if none is.
   const char *(*held_lock)(void);

@@ -97,6 +97,8 @@ void model_check_conservation(const struct model *model);
 // The same where so many blocks of each class may be nowhere.
 void model_check_conservation_but(const struct model *model, size_t lost);
 void model_check_calls(struct model *model);
+// Both, by one reading of the statistics.
+void model_check_figures(struct model *model);
 // After the last block was freed: every thread trims, or ends, and everything is back.
 void model_check_drained(struct model *model, bool by_trim);
 

@@ -20,12 +20,16 @@ static void check_class(const struct hak_class_statistics *one, unsigned size_cl
                "class %u: %zu blocks in %zu bytes of slabs", size_class, one->blocks_carved, one->slab_bytes);
 }
 
-void model_check_statistics(struct model *model) {
+// A reading takes a few hundred locks; what is looked at together is read once.
+static struct hak_statistics read_statistics(const struct model *model) {
   struct hak_statistics all;
+  model->heap->get_statistics(&all, sizeof all);
+  return all;
+}
+
+static void check_statistics(struct model *model, const struct hak_statistics *all) {
   size_t live[HAK_STATISTICS_CLASSES] = {0}, large_blocks = 0, large_bytes = 0, small_bytes = 0, slabs = 0, cached = 0,
          free_bytes = 0;
-  if (!oracle_is_on(ORACLE_statistics)) return;
-  model->heap->get_statistics(&all, sizeof all);
   for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
     const struct model_block *block = &model->slots[i];
     if (block->place.size_class != 0) {
@@ -36,34 +40,40 @@ void model_check_statistics(struct model *model) {
       large_bytes += block->place.usable;
     }
   }
-  for (unsigned size_class = 1; size_class < all.classes; size_class++) {
-    const struct hak_class_statistics *one = &all.by_class[size_class];
+  for (unsigned size_class = 1; size_class < all->classes; size_class++) {
+    const struct hak_class_statistics *one = &all->by_class[size_class];
     check_class(one, size_class, live[size_class]);
     slabs += one->slab_bytes;
     cached += one->blocks_cached * one->block_size;
     free_bytes += one->blocks_free * one->block_size;
   }
-  EQUAL("small_live_bytes", all.small_live_bytes, small_bytes);
-  EQUAL("large_live_blocks", all.large_live_blocks, large_blocks);
-  EQUAL("large_live_bytes", all.large_live_bytes, large_bytes);
-  EQUAL("live_bytes", all.live_bytes, small_bytes + large_bytes);
-  EQUAL("cached_bytes", all.cached_bytes, cached);
-  EQUAL("free_bytes", all.free_bytes, free_bytes);
-  EQUAL("slab_bytes", all.slab_bytes, slabs);
-  EQUAL("committed_bytes", all.committed_bytes, all.slab_bytes + all.large_bytes + all.dirty_bytes);
-  EQUAL("mapped_bytes", all.mapped_bytes, model->heap->memory->held_window_bytes);
-  EQUAL("system_calls", all.system_calls, model->heap->memory->calls);
-  ORACLE_CHECK(statistics, all.committed_bytes <= all.mapped_bytes, "%zu bytes are committed, of %zu mapped",
-               all.committed_bytes, all.mapped_bytes);
-  ORACLE_CHECK(statistics, all.large_live_bytes <= all.large_bytes, "%zu large bytes are live, of %zu",
-               all.large_live_bytes, all.large_bytes);
-  ORACLE_CHECK(statistics, all.metadata_bytes <= model->heap->memory->held_table_bytes,
-               "%zu bytes of metadata, of %zu in tables", all.metadata_bytes, model->heap->memory->held_table_bytes);
-  ORACLE_CHECK(statistics, all.purged_bytes <= model->heap->memory->given_back_bytes,
-               "%zu bytes were purged, and %zu given back", all.purged_bytes, model->heap->memory->given_back_bytes);
-  ORACLE_CHECK(statistics, all.purged_bytes >= model->purged_bytes, "purged_bytes fell from %zu to %zu",
-               model->purged_bytes, all.purged_bytes);
-  model->purged_bytes = all.purged_bytes;
+  EQUAL("small_live_bytes", all->small_live_bytes, small_bytes);
+  EQUAL("large_live_blocks", all->large_live_blocks, large_blocks);
+  EQUAL("large_live_bytes", all->large_live_bytes, large_bytes);
+  EQUAL("live_bytes", all->live_bytes, small_bytes + large_bytes);
+  EQUAL("cached_bytes", all->cached_bytes, cached);
+  EQUAL("free_bytes", all->free_bytes, free_bytes);
+  EQUAL("slab_bytes", all->slab_bytes, slabs);
+  EQUAL("committed_bytes", all->committed_bytes, all->slab_bytes + all->large_bytes + all->dirty_bytes);
+  EQUAL("mapped_bytes", all->mapped_bytes, model->heap->memory->held_window_bytes);
+  EQUAL("system_calls", all->system_calls, model->heap->memory->calls);
+  ORACLE_CHECK(statistics, all->committed_bytes <= all->mapped_bytes, "%zu bytes are committed, of %zu mapped",
+               all->committed_bytes, all->mapped_bytes);
+  ORACLE_CHECK(statistics, all->large_live_bytes <= all->large_bytes, "%zu large bytes are live, of %zu",
+               all->large_live_bytes, all->large_bytes);
+  ORACLE_CHECK(statistics, all->metadata_bytes <= model->heap->memory->held_table_bytes,
+               "%zu bytes of metadata, of %zu in tables", all->metadata_bytes, model->heap->memory->held_table_bytes);
+  ORACLE_CHECK(statistics, all->purged_bytes <= model->heap->memory->given_back_bytes,
+               "%zu bytes were purged, and %zu given back", all->purged_bytes, model->heap->memory->given_back_bytes);
+  ORACLE_CHECK(statistics, all->purged_bytes >= model->purged_bytes, "purged_bytes fell from %zu to %zu",
+               model->purged_bytes, all->purged_bytes);
+  model->purged_bytes = all->purged_bytes;
+}
+
+void model_check_statistics(struct model *model) {
+  if (!oracle_is_on(ORACLE_statistics)) return;
+  struct hak_statistics all = read_statistics(model);
+  check_statistics(model, &all);
 }
 
 void model_trim(struct model *model, size_t keep) {
@@ -105,25 +115,39 @@ void model_check_retried(const struct model *model, size_t bytes) {
 
 // ---- Every block is somewhere, once ---------------------------------------------------------------------------------
 
-#define SEEN_SIZE (1u << 17)
+#define SEEN_BITS 15
+#define SEEN_SIZE (1u << SEEN_BITS)
+#define PAGE_SHIFT 12
 
-// An open table of the blocks that were seen in one walk. Entries of earlier walks have another generation.
+// An open table of the pages in which blocks begin that were seen in one walk. Entries of earlier walks have another
+// generation. By pages, as a place of its own for each block would be another miss of the cache for each.
 static struct {
-  const void *block[SEEN_SIZE];
-  uint32_t generation[SEEN_SIZE];
+  struct seen_page {
+    uintptr_t page;
+    uint64_t blocks[4];  // a bit for each place that is aligned as blocks are
+    uint32_t generation;
+  } pages[SEEN_SIZE];
   uint32_t now;
-  size_t count;
+  size_t count;  // of pages
 } seen;
 
-static bool see(const void *block) {
-  size_t i = ((uintptr_t)block >> 4) * 0x9E3779B97F4A7C15u >> 47;
-  for (; seen.generation[i] == seen.now; i = (i + 1) % SEEN_SIZE) {
-    if (seen.block[i] == block) return false;
+static struct seen_page *see_page(uintptr_t page) {
+  size_t i = page * 0x9E3779B97F4A7C15u >> (64 - SEEN_BITS);
+  for (; seen.pages[i].generation == seen.now; i = (i + 1) % SEEN_SIZE) {
+    if (seen.pages[i].page == page) return &seen.pages[i];
   }
-  seen.block[i] = block;
-  seen.generation[i] = seen.now;
+  seen.pages[i] = (struct seen_page){.page = page, .generation = seen.now};
   seen.count++;
-  return true;
+  return &seen.pages[i];
+}
+
+static bool see(const void *block) {
+  struct seen_page *page = see_page((uintptr_t)block >> PAGE_SHIFT);
+  size_t place = ((uintptr_t)block >> 4) % 256;
+  uint64_t bit = (uint64_t)1 << place % 64;
+  bool is_new = (page->blocks[place / 64] & bit) == 0;
+  page->blocks[place / 64] |= bit;
+  return is_new;
 }
 
 struct counts {
@@ -137,18 +161,14 @@ static void see_free(void *context, const void *user, unsigned size_class) {
   counts->free[size_class]++;
 }
 
-void model_check_conservation(const struct model *model) { model_check_conservation_but(model, 0); }
-
 // Whoever has blocks in hand may also be giving back the run of the last of them, which does not count any more.
 static bool may_be_lost(size_t carved, size_t found, size_t lost) {
   return carved < found ? lost > 0 : carved - found <= lost;
 }
 
-void model_check_conservation_but(const struct model *model, size_t lost) {
+static void check_conservation(const struct model *model, const struct hak_statistics *all, size_t lost) {
   struct counts counts = {{0}};
-  struct hak_statistics all;
   size_t live[HAK_STATISTICS_CLASSES] = {0};
-  if (!oracle_is_on(ORACLE_conservation)) return;
   seen.now++;
   seen.count = 0;
   for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
@@ -159,14 +179,32 @@ void model_check_conservation_but(const struct model *model, size_t lost) {
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
   wrong = model->heap->visit_free(see_free, &counts);
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
-  model->heap->get_statistics(&all, sizeof all);
-  for (unsigned size_class = 1; size_class < all.classes; size_class++) {
-    size_t carved = all.by_class[size_class].blocks_carved;
+  for (unsigned size_class = 1; size_class < all->classes; size_class++) {
+    size_t carved = all->by_class[size_class].blocks_carved;
     size_t found = live[size_class] + counts.free[size_class];
     ORACLE_CHECK(conservation, seen.count > SEEN_SIZE / 2 || may_be_lost(carved, found, lost),
                  "class %u: %zu blocks were carved, %zu are live and %zu in lists", size_class, carved,
                  live[size_class], counts.free[size_class]);
   }
+}
+
+void model_check_conservation(const struct model *model) { model_check_conservation_but(model, 0); }
+
+void model_check_conservation_but(const struct model *model, size_t lost) {
+  if (!oracle_is_on(ORACLE_conservation)) return;
+  struct hak_statistics all = read_statistics(model);
+  check_conservation(model, &all, lost);
+}
+
+static void check_figures(struct model *model, const struct hak_statistics *all) {
+  if (oracle_is_on(ORACLE_statistics)) check_statistics(model, all);
+  if (oracle_is_on(ORACLE_conservation)) check_conservation(model, all, 0);
+}
+
+void model_check_figures(struct model *model) {
+  if (!oracle_is_on(ORACLE_statistics) && !oracle_is_on(ORACLE_conservation)) return;
+  struct hak_statistics all = read_statistics(model);
+  check_figures(model, &all);
 }
 
 void model_check_calls(struct model *model) {
@@ -181,12 +219,11 @@ void model_check_calls(struct model *model) {
 
 // ---- The end --------------------------------------------------------------------------------------------------------
 
-static void check_nothing_left(const struct model *model, const char *when) {
-  struct hak_statistics all;
-  model->heap->get_statistics(&all, sizeof all);
-  ORACLE_CHECK(drain, all.live_bytes == 0, "%zu bytes are live after everything was freed", all.live_bytes);
-  ORACLE_CHECK(drain, all.cached_bytes == 0, "%zu bytes are cached after %s", all.cached_bytes, when);
-  ORACLE_CHECK(drain, all.committed_bytes == 0, "%zu bytes are committed after %s", all.committed_bytes, when);
+static void check_nothing_left(const struct hak_statistics *all, bool by_trim) {
+  const char *when = by_trim ? "a trim by each thread" : "each thread's end and a trim";
+  ORACLE_CHECK(drain, all->live_bytes == 0, "%zu bytes are live after everything was freed", all->live_bytes);
+  ORACLE_CHECK(drain, all->cached_bytes == 0, "%zu bytes are cached after %s", all->cached_bytes, when);
+  ORACLE_CHECK(drain, all->committed_bytes == 0, "%zu bytes are committed after %s", all->committed_bytes, when);
 }
 
 // Each thread for itself gives back what it has: by a trim, or by its end.
@@ -201,8 +238,6 @@ static void give_everything_back(const struct model *model, bool by_trim) {
     }
   }
   heap->trim(0);
-  if (oracle_is_on(ORACLE_drain))
-    check_nothing_left(model, by_trim ? "a trim by each thread" : "each thread's end and a trim");
 }
 
 // The lowest superslab that is free is used first.
@@ -234,16 +269,16 @@ static void check_delayed_purge(const struct model *model) {
 
 void model_check_drained(struct model *model, bool by_trim) {
   const struct heap *heap = model->heap;
-  model_check_statistics(model);
-  model_check_conservation(model);
+  model_check_figures(model);
   heap->memory->fail_kinds = 0;
   heap->memory->purge_mode = FAKE_PURGE_WORKS;
   if (oracle_is_on(ORACLE_drain)) check_delayed_purge(model);
   give_everything_back(model, by_trim);
   model_check_calls(model);
-  model_check_statistics(model);
-  model_check_conservation(model);
-  ORACLE_CHECK(returned_memory, heap->resident_bytes() == 0, "%zu bytes are resident after a trim",
-               heap->resident_bytes());
+  struct hak_statistics all = read_statistics(model);
+  check_nothing_left(&all, by_trim);
+  check_figures(model, &all);
+  size_t resident = heap->resident_bytes();
+  ORACLE_CHECK(returned_memory, resident == 0, "%zu bytes are resident after a trim", resident);
   if (oracle_is_on(ORACLE_drain)) check_first_place(model);
 }
