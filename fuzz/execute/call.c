@@ -42,11 +42,16 @@ static void call_free_range(struct model *model, const struct op *op, const stru
   }
 }
 
+// What is longer than the window is refused at once.
+static bool is_crowded(const struct model *model, size_t size, size_t alignment) {
+  return size <= model->heap->window_bytes && model_may_run_out(model, size, alignment);
+}
+
 // A block that a call gave for a free slot, or none.
 static struct outcome enter(struct model *model, unsigned slot, void *user, size_t size, size_t alignment, bool zeroed,
                             size_t refused_before) {
   struct outcome outcome = {.refused = model->heap->memory->refused - refused_before,
-                            .crowded = model_may_run_out(model, size, alignment)};
+                            .crowded = is_crowded(model, size, alignment)};
   if (user != NULL) {
     model_enter(model, slot, user, size, alignment, zeroed);
     outcome.allocated = true;
@@ -125,7 +130,7 @@ static struct outcome call_realloc(struct model *model, const struct op *op, con
   if (user == NULL) return enter(model, op->slot, resized, arguments->bytes, 0, false, refused);
   struct outcome outcome = {.allocated = resized != NULL,
                             .refused = heap->memory->refused - refused,
-                            .crowded = model_may_run_out(model, arguments->bytes, 0)};
+                            .crowded = is_crowded(model, arguments->bytes, 0)};
   if (resized != NULL) {
     model_resize(model, op->slot, resized, arguments->bytes);
   } else {

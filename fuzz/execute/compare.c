@@ -48,12 +48,11 @@ void compare_outcomes(struct execution *execution, const struct op *op, const st
   const struct outcome *first = &outcomes[0], *second = &outcomes[1];
   bool refused = first->refused != 0 || second->refused != 0;
   bool crowded = first->crowded || second->crowded;
-  if (refused) execution->same_trace = false;
+  // Where there is no room, one of them may have trimmed: its caches are empty then.
+  if (refused || crowded) execution->same_trace = false;
   // A free may give a thread its cache with the Box and not without, where the block is large.
   if (first->lingers != second->lingers) execution->same_trace = false;
   if (first->allocated && second->allocated) {
-    // One of them may have trimmed first: its caches are empty then.
-    if (crowded) execution->same_trace = false;
     compare_blocks(execution, op->slot, refused);
   } else if (first->allocated != second->allocated) {
     // Where nothing was refused, only the window may have been too small for one of them.

@@ -25,7 +25,7 @@ struct outcome {
   bool allocated;  // a block is in the slot
   int error;       // errno, or what posix_memalign returned; 0 where a block was wanted and given
   size_t refused;  // memory calls that were refused meanwhile
-  bool crowded;    // the window may have had no room for the block, or only after a trim
+  bool crowded;    // the window may have no room for the block, or only after a trim
   bool lingers;    // a thread ended that goes on without a cache
 };
 
