@@ -19,10 +19,9 @@
 #include "fuzz/heap/fake_memory.h"
 #include "fuzz/heap/put_back.h"
 
-#ifdef HAK_YIELD_POINTS
-// Nobody comes between, as in the kernel.
+// What is done once in a process would be told of the input that comes first. With yield points also because nobody comes
+// between, as in the kernel.
 #pragma clang attribute push(__attribute__((no_sanitize("coverage"))), apply_to = function)
-#endif
 
 // The windows of two variants are as far apart as their tables: further than what each uses of its window.
 #define FAKE_TABLES_BYTES ((size_t)8 << 30)
@@ -353,6 +352,4 @@ static void fake_memory_reset(void) {
   fake.state = (struct fake_memory_state){.milliseconds = 1000, .limit = SIZE_MAX};
 }
 
-#ifdef HAK_YIELD_POINTS
 #pragma clang attribute pop
-#endif
