@@ -10,6 +10,7 @@ import tempfile
 import time
 import types
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
@@ -308,6 +309,20 @@ class Detection(unittest.TestCase):
         for status in (1, 2, 127):
             with self.assertRaises(trial.Failure):
                 self.is_failure(status)
+
+    def run_afl(self, output):
+        """AFL++ ends without a word in its statistics, and no seed crashes."""
+        ended = counted_run.Run(1, "itself", 1.0, output)
+        with mock.patch.object(counted_run, "run", return_value=ended), \
+                mock.patch.object(trial.shutil, "which", return_value="afl-fuzz"), \
+                mock.patch.object(trial, "find_failing_seed", return_value=None):
+            return trial.run_afl("program", 26, None, 1, 60)
+
+    def test_a_seed_that_hangs(self):
+        result = self.run_afl("WARNING: Test case results in a timeout (skipping)\nAll test cases time out or crash")
+        self.assertEqual((result.detected, result.executions), (True, 1))
+        with self.assertRaises(trial.Failure):
+            self.run_afl("PROGRAM ABORT")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ INPUT_TIMEOUT = 10
 FAILURE_STATUS = {70, 71, 77}
 # afl-showmap's: an input fails.
 SHOWMAP_FAILURE = 2
+# afl-fuzz's, of a seed; afl-showmap's status would be that of any error.
+SEED_HANGS = "Test case results in a timeout"
 SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "exitcode=77:symbolize=0"}
 # A run that takes so much longer than its CPU seconds is given up: it waits for something.
 WALL_FACTOR = 20
@@ -186,7 +188,7 @@ def run_afl(binary, bug, corpus, seed, seconds, mutator=None, oracles=None, dict
                 found = re.search(r"execs_done\s*:\s*(\d+)", stats.read())
                 executions = int(found.group(1)) if found else None
         elif not detected and run.ended in ("itself", "wall"):
-            executions = find_failing_seed(binary, environment, seeds, directory)
+            executions = 1 if SEED_HANGS in run.output else find_failing_seed(binary, environment, seeds, directory)
             detected = executions is not None
             if not detected:
                 raise Failure("%s ended with status %s:\n%s" % (" ".join(command), run.status, run.output[-2000:]))
