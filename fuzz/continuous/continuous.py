@@ -15,8 +15,10 @@ import threading
 STOP = threading.Event()
 if __name__ == "__main__":
     # Before anything else, as what follows takes time: who is told to end then ends as well as later.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: STOP.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # nohup has told it to go on.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: STOP.set())
 
 import argparse  # noqa: E402
 import math  # noqa: E402

@@ -62,7 +62,9 @@ def read(target, directory):
         write(directory, rest)
         return rest
     record.setdefault("looked_at", record.get("build", ""))
-    return dict(rest, **record)
+    # A file that is gone is not told of.
+    gone = {name: None for name in ("list", "program", "regression") if rest[name] is None}
+    return dict(rest, **dict(record, **gone))
 
 
 def write(directory, record):

@@ -36,7 +36,7 @@ def write(path, data, temporary=None):
     temporary = temporary or path + ".new"
     try:
         with open(temporary, "wb") as file:
-            file.write(data.encode("utf-8") if isinstance(data, str) else data)
+            file.write(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -86,8 +86,12 @@ def read_own_json(path, otherwise, is_good):
     return otherwise
 
 
+# More than any figure of ours.
+GREATEST_NUMBER = 1e15
+
+
 def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < GREATEST_NUMBER
 
 
 def has_kinds(value, defaults):

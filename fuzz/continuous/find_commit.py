@@ -22,6 +22,7 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
 
 import regress  # noqa: E402
+import counted_run  # noqa: E402 pylint: disable=wrong-import-order
 import files  # noqa: E402 pylint: disable=wrong-import-order
 from trial import Failure  # noqa: E402
 
@@ -68,8 +69,8 @@ class Clone:
         try:
             if self.bazel("build", cache, *options, "//fuzz:%s_bin" % self.target) != 0:
                 return None
-        except FileNotFoundError:
-            return None  # before there was tools/bazel
+        except OSError:
+            return None  # before there was tools/bazel, or it is no program
         return program if os.path.exists(program) else None
 
     def try_input(self, path):
@@ -88,11 +89,17 @@ class Clone:
 def git(directory, *arguments, check=True):
     # A variable that names another repository would be obeyed.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    result = subprocess.run(["git", "-C", directory, *arguments], env=environment, stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, encoding="utf-8", errors="replace")
-    if check and result.returncode != 0:
-        raise Failure("git %s: %s" % (" ".join(arguments), result.stderr.strip()))
-    return result
+    with subprocess.Popen(["git", "-C", directory, *arguments], env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace") as process:
+        try:
+            output, errors = process.communicate()
+        except BaseException:
+            # git bisect run has started others, which would go on in the clone.
+            counted_run.kill_tree(process.pid)
+            raise
+    if check and process.returncode != 0:
+        raise Failure("git %s: %s" % (" ".join(arguments), errors.strip()))
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def commit_of(repository, name):

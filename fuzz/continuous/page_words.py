@@ -35,13 +35,18 @@ def duration(seconds):
     return f"{seconds // 86400} d {seconds % 86400 // 3600} h"
 
 
+def date_of(seconds):
+    # The last second that has a date of four digits.
+    return datetime.datetime.fromtimestamp(min(max(seconds, 0), 253402300799), datetime.timezone.utc)
+
+
 def moment(seconds):
     """In UTC, so that a page reads the same for everyone."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return date_of(seconds).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def machine_moment(seconds):
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return date_of(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def percent(part, whole):

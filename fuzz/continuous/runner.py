@@ -264,8 +264,10 @@ class Runner:
         self.write_state()
         limits = {"disk_bytes": self.disk_limit, "disk_used_bytes": self.disk_used,
                   "memory_mib_per_engine": self.options.memory_mib}
-        status = status_files.make(self.state, self.targets, self.samples, dict(self.live), running, self.build,
-                                   self.commit, limits)
+        # A slice that ends meanwhile is still live, or in the sums: not both.
+        with self.state.lock:
+            status = status_files.make(self.state, self.targets, self.samples, dict(self.live), running, self.build,
+                                       self.commit, limits)
         status_files.write(self.directory, status)
         return status
 

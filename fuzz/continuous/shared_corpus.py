@@ -182,7 +182,13 @@ class Merger:
                 break
         put_away = 0
         if before is not None and after is not None and after >= before:
-            put_away = self._put_away(set(files.entries(self.output)) | unprocessed(self.control))
+            try:
+                kept = set(files.entries(self.output)) | unprocessed(self.control)
+            except (OSError, ValueError, IndexError):
+                # What libFuzzer wrote may be lost with the power.
+                shutil.rmtree(self.corpus.merging)
+                return None
+            put_away = self._put_away(kept)
         elif self.question():
             return None
         done = self.corpus.merging + ".done"

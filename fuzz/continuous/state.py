@@ -84,14 +84,18 @@ class Samples:
     def __init__(self, target):
         self.path = os.path.join(target.root, "samples.jsonl")
         self.points = []
+        if os.path.isdir(self.path):
+            files.set_aside(self.path, "is not a file")
         if os.path.exists(self.path):
             with open(self.path, encoding="utf-8", errors="replace") as file:
                 for line in file:
                     try:
                         sample = json.loads(line)
-                        self.points.append([int(sample["time"]), int(sample["edges"])])
-                    except (ValueError, KeyError, TypeError, OverflowError):
+                        point = [int(sample["time"]), int(sample["edges"])]
+                    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                         continue
+                    if all(files.is_number(number) for number in point):
+                        self.points.append(point)
             if not files.read(self.path).endswith(b"\n"):
                 with open(self.path, "a", encoding="utf-8") as file:
                     file.write("\n")

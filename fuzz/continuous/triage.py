@@ -99,7 +99,7 @@ class Triage:
 
     def is_known(self, directory):
         """What has this place and is no crash, such as an empty directory, makes way for the crash."""
-        if crash_record.read(self.target, directory):
+        if crash_record.read(self.target, directory) and os.path.isfile(os.path.join(directory, "input")):
             return True
         if os.path.lexists(directory):
             files.set_aside(directory, "is not the directory of a crash")
@@ -126,17 +126,19 @@ class Triage:
         record = crash_record.read(self.target, directory)
         judge = next((one for one in self.target.instances if one.name == record["judged_by"]), self.judge)
         # What was made smaller may mean something else to another build.
-        for name in ("input", "original"):
-            path = os.path.join(directory, name)
-            for _ in range(replay.REPLAYS if os.path.isfile(path) else 0):
+        paths = [os.path.join(directory, name) for name in ("input", "original")]
+        paths = [path for path in paths if os.path.isfile(path)]
+        for path in paths:
+            for _ in range(replay.REPLAYS):
                 outcome = self.replayer_of(judge).run(path)
                 if outcome is None:
                     return None
                 if outcome.kind:
                     crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=None))
                     return True
-        # The first build that it did not fail with.
-        crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=record["fixed_in"] or self.build))
+        # The first build that it did not fail with; where nothing is left to run, nobody knows.
+        fixed_in = record["fixed_in"] or (self.build if paths else None)
+        crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=fixed_in))
         return False
 
     # ---- New ones --------------------------------------------------------------------------------------------------
@@ -209,8 +211,9 @@ class Triage:
         for name, option in (("list.txt", []), ("program.c", ["--c"])):
             command = [self.target.printer] + option + [os.path.join(directory, "input")]
             try:
+                # In a session of its own: Ctrl-C is for the runner, which lets this end.
                 run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.PIPE, timeout=PRINT_SECONDS, check=False)
+                                     stderr=subprocess.PIPE, timeout=PRINT_SECONDS, check=False, start_new_session=True)
                 problem = None if run.returncode == 0 and run.stdout else "status %d, %d bytes: %s" % (
                     run.returncode, len(run.stdout), run.stderr.decode("utf-8", "replace").strip()[-200:])
             except subprocess.TimeoutExpired:

@@ -243,6 +243,23 @@ class Crashes(WithTarget):
         self.assertIsNone(self.triage.look_again(directories[0]))
         self.assertEqual(self.triage.not_looked_at(), sorted(directories))
 
+    def test_a_crash_whose_input_is_gone(self):
+        self.put("libfuzzer_asan", "1 BADzero")
+        [identity] = self.run_triage()
+        directory = os.path.join(self.target.crashes, identity)
+        for name in ("input", "original", "list.txt"):
+            os.unlink(os.path.join(directory, name))
+        self.triage.build = "second"
+        self.assertFalse(self.triage.look_again(directory))
+        # Nobody has run it.
+        self.assertIsNone(self.record(identity)["fixed_in"])
+        self.assertIsNone(status.crashes_of(self.target)[0]["list"])
+        # Once it is found again there is one.
+        self.put("libfuzzer_asan", "2 BADzero")
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(self.run_triage(), [identity])
+        self.assertEqual(files.read(os.path.join(directory, "input")), b"BADzero")
+
     def test_one_that_is_interrupted_waits(self):
         path = self.put("libfuzzer_asan", "1 BADzero")
         self.triage.run(self.instances["libfuzzer_asan"], lambda: True)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "rules", "tools"))
@@ -161,7 +162,7 @@ def read_options(path):
     """The arguments for libFuzzer, and the problems."""
     if not os.path.exists(path):
         return [], []
-    options = configparser.ConfigParser()
+    options = configparser.ConfigParser(interpolation=None)
     try:
         options.read(path)
     except (OSError, UnicodeDecodeError, configparser.Error) as problem:
@@ -195,11 +196,11 @@ def check_corpus(binary, engine, archive, arguments, directory):
     try:
         with zipfile.ZipFile(archive) as seed_corpus:
             seed_corpus.extractall(seeds)
-    except (OSError, zipfile.BadZipFile) as problem:
+    except (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error) as problem:
         yield "corpus: %s" % problem
         return
-    files = sorted(os.path.join(seeds, name) for name in os.listdir(seeds))
-    if not files:
+    files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(seeds) for name in names)
+    if not any(os.path.getsize(file) for file in files):
         yield "corpus: %s is empty" % archive
         return
     status, text = run([binary] + (["-runs=0"] + arguments + [seeds] if engine == "libfuzzer" else files), directory)

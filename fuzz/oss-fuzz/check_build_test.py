@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path.insert(0, HERE)
@@ -72,6 +73,18 @@ class NoBuild(unittest.TestCase):
         self.put("options", b"[libfuzzer]\n\xff\xfe = 1\n")
         arguments, problems = check_build.read_options(os.path.join(self.out, "options"))
         self.assertEqual((arguments, len(problems)), ([], 1))
+        self.put("options", b"[libfuzzer]\nmax_len = 100%\n")
+        self.assertEqual(check_build.read_options(os.path.join(self.out, "options")), (["-max_len=100%"], []))
+
+    def test_corpora_that_hold_nothing(self):
+        archive = os.path.join(self.out, "corpus.zip")
+        for number, name in enumerate(("folder/", "empty")):
+            with zipfile.ZipFile(archive, "w") as seeds:
+                seeds.writestr(name, b"")
+            directory = os.path.join(self.directory, str(number))
+            os.mkdir(directory)
+            self.assertEqual(list(check_build.check_corpus("/bin/true", "afl", archive, [], directory)),
+                             ["corpus: %s is empty" % archive])
 
 
 if __name__ == "__main__":
