@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: fuzz/execute/misuse_test.cc.
+// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: seeded bugs 74 and 80 to 90.
 
 #include "fuzz/execute/misuse.h"
 

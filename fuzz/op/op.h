@@ -64,7 +64,7 @@ enum op_misuse {
   OP_MISUSE_FREE_FOREIGN,      // free of a stack, a global, an unmapped, a non-canonical address: delta chooses
   OP_MISUSE_UNDERFLOW,         // the header byte is changed by delta; then free, then the header is restored
   OP_MISUSE_OVERFLOW,          // the byte behind the requested size is; the same
-  OP_MISUSE_WRITE_AFTER_FREE,  // a byte of the block that was last freed from the slot is changed, and restored
+  OP_MISUSE_WRITE_AFTER_FREE,  // a byte of the block that was last freed from the slot; stays changed if flags are odd
   OP_MISUSE_WRONG_SIZE,        // free_sized(slot, size + delta)
   OP_MISUSE_WRONG_ALIGNMENT,   // free_aligned_sized(slot, another alignment, size)
   OP_MISUSE_REALLOC,           // realloc of a pointer as in the first five
