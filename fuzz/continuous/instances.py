@@ -60,6 +60,10 @@ class Target:
         self.instances = [Instance(self, name) for name, (_, mutator, kind, sanitizer) in INSTANCES.items()
                           if kind in self.programs and (self.is_program or mutator == "bytes" or sanitizer != "none")]
 
+    def build(self):
+        """What tells its programs from others."""
+        return binaries.digest_of(sorted({instance.program for instance in self.instances}))
+
     def make_directories(self):
         for directory in [self.corpus, self.crashes, self.unreproducible, self.failing, self.work] + [
                 path for instance in self.instances for path in (instance.new, instance.artifacts)]:

@@ -46,7 +46,8 @@ class Care:
             return replayers.setdefault(instance.name, replay.Replayer(
                 instance, runner.directory, runner.options.memory_mib, runner.is_to_end))
 
-        self.triage = Triage(target, self.corpus, replayer_of, judge, runner.options.minimise_seconds, runner.build)
+        self.triage = Triage(target, self.corpus, replayer_of, judge, runner.options.minimise_seconds,
+                             target.build())
         self.merger = Merger(target, judge, judge.environment(runner.directory), runner.options.memory_mib,
                              runner.is_to_end)
 
@@ -82,9 +83,9 @@ class Runner:
             renamed = care.corpus.recover()
             if renamed:
                 self.note("%s: %d inputs now have their SHA-1 as a name" % (target.name, renamed))
-            if known["build"] != self.build:
+            if known["build"] != care.triage.build:
                 care.corpus.put_back()
-                known["build"] = self.build
+                known["build"] = care.triage.build
             care.corpus.add_seeds()
             for instance in target.instances:
                 self.state.instance(instance.full_name)
@@ -229,7 +230,7 @@ class Runner:
             if fails is None:
                 return
             self.note("%-12s %s %s" % (target.name, os.path.basename(rest.pop(0)), "still fails" if fails else (
-                "is fixed in " + self.build)))
+                "is fixed in " + self.care[target.name].triage.build)))
 
     def keep_small(self, target, taken):
         """Measures the corpus where something is new, and merges it where it has grown."""

@@ -47,7 +47,9 @@ class State:
                 known[field] += live.get(field, 0)
 
     def instance(self, name):
-        return self.instances.setdefault(name, dict(INSTANCE))
+        # One that comes later has its turns from now on, not those that it missed.
+        charged = min((known["charged_seconds"] for known in self.instances.values()), default=INSTANCE["charged_seconds"])
+        return self.instances.setdefault(name, dict(INSTANCE, charged_seconds=charged))
 
     def target(self, name):
         return self.targets.setdefault(name, dict(TARGET))

@@ -237,6 +237,13 @@ class Turns(WithDirectory):
         schedule = Schedule(self.state, self.named)
         self.assertEqual([schedule.next().full_name for _ in range(3)], ["t b", "t c", "t a"])
 
+    def test_one_that_comes_later_does_not_catch_up(self):
+        for named, seconds in zip(self.named, (500, 450, 400)):
+            self.state.begin_slice(named.full_name, 60)
+            self.state.add_slice(named.full_name, 60, Slice(seconds, 1, None, None))
+        self.assertEqual(self.state.instance("u a")["charged_seconds"], self.state.instance("t c")["charged_seconds"])
+        self.assertEqual(self.state.instance("u a")["cpu_seconds"], 0)
+
 
 class Engines(WithDirectory):
     def setUp(self):

@@ -107,12 +107,12 @@ def sums(status):
 
 def heading(status):
     now, started = time_of("now", status["now"]), time_of("started", status["started"])
-    lasted = words.duration(status["now"] - status["started"])
+    ago = words.duration(status["now"] - status["started"])
     if not status["running"]:
         return f'<h1>Fuzzing of hakmem: <span class="bad" data-key="running">stopped</span></h1>\n' \
-               f"<p>Since {now}; it was started at {started} and ran for {lasted}.</p>\n"
+               f"<p>Since {now}; it was started first {ago} before, at {started}.</p>\n"
     return f'<h1>Fuzzing of hakmem: <span class="good" data-key="running">running</span></h1>\n' \
-           f"<p>Since {started}, for {lasted}. This page was written at {now}.</p>\n" \
+           f"<p>Started first {ago} ago, at {started}. This page was written at {now}.</p>\n" \
            f'<p id="old" class="bad" hidden data-written="{int(status["now"])}" data-limit="{OLD_SECONDS}">This page has not ' \
            f"been written for more than {OLD_SECONDS // 60} minutes: the runner may have ended without saying so.</p>\n"
 
