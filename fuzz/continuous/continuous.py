@@ -62,21 +62,28 @@ class Display:
         self.output, self.lock = output, threading.Lock()
         self.is_terminal, self.begun, self.width = output.isatty(), time.monotonic(), 0
 
+    def write(self, text):
+        try:
+            self.output.write(text)
+            self.output.flush()
+        except BrokenPipeError:
+            # Nobody reads it any more; that ends no fuzzing.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.output.fileno())
+            os.close(nowhere)
+
     def note(self, text):
         with self.lock:
-            self.output.write("\r" + " " * self.width + "\r" if self.width else "")
+            self.write(("\r" + " " * self.width + "\r" if self.width else "") + text + "\n")
             self.width = 0
-            self.output.write(text + "\n")
-            self.output.flush()
 
     def progress(self, status):
         if self.is_terminal:
             with self.lock:
                 columns = os.get_terminal_size(self.output.fileno()).columns - 1
                 line = status_files.progress_line(status, self.begun)[:columns]
-                self.output.write("\r" + line.ljust(self.width))
+                self.write("\r" + line.ljust(self.width))
                 self.width = len(line)
-                self.output.flush()
 
 
 def watch(runner, options, display, stop):

@@ -309,6 +309,15 @@ class Runner(unittest.TestCase):
     def test_hours(self):
         self.assertEqual(self.start("--hours=0.0005").wait(SECONDS_MOST), 0, self.say())
 
+    def test_nobody_reads_what_it_says(self):
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.output = "/proc/self/fd/%d" % writer
+        self.assertEqual(self.start("--hours=0.0005").wait(SECONDS_MOST), 0)
+        os.close(writer)
+        self.assertFalse(self.status()["running"])
+        self.assertGreater(sum(one["runs"] for one in self.status()["targets"][0]["instances"]), 0)
+
 
 if __name__ == "__main__":
     unittest.main()
