@@ -57,8 +57,9 @@ static void read_statistics(struct hak_statistics *result) {
   if (HAK_CHECKS_LEVEL == HAK_CHECKS_BOX) {
     size_t blocks, bytes;
     thread_cache_count_large(&blocks, &bytes);
-    result->large_live_blocks -= blocks;
-    result->large_live_bytes -= bytes;
+    // As above: since the first reading other threads may have allocated large blocks and freed them.
+    result->large_live_blocks -= blocks < arena.large_blocks ? blocks : arena.large_blocks;
+    result->large_live_bytes -= bytes < arena.large_usable_bytes ? bytes : arena.large_usable_bytes;
   }
   result->live_bytes = result->small_live_bytes + result->large_live_bytes;
   result->large_bytes = arena.large_bytes;
