@@ -4,9 +4,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -23,6 +25,7 @@ case "$2" in
   *) exit 9 ;;
 esac
 if grep -q broken source; then exit 1; fi
+if grep -q slow source; then echo $$ >"$HAKMEM_TEST_CALLS.slow" && exec sleep 100; fi
 mkdir -p bazel-bin/fuzz
 cp source bazel-bin/fuzz/toy_bin
 chmod +x bazel-bin/fuzz/toy_bin
@@ -30,6 +33,16 @@ chmod +x bazel-bin/fuzz/toy_bin
 GOOD = "#!/bin/sh\nexit 0\n"
 BAD = "#!/bin/sh\ngrep -q bad \"$1\" && kill -ABRT $$\nexit 0\n"
 BROKEN = "broken\n"
+SLOW = "slow\n"
+
+
+def is_running(pid):
+    """Whether there is such a process that has not ended, even if nobody has asked for its status."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="utf-8", errors="replace") as stat:
+            return stat.read().rsplit(") ", 1)[1][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class FindCommit(unittest.TestCase):
@@ -169,6 +182,27 @@ class FindCommit(unittest.TestCase):
         self.assertIn("another search uses", result.stderr)
         self.assertFalse(os.path.exists(os.path.join(self.work, "clone")))
         self.assertEqual(0, self.find(names[0]).returncode)
+
+    def test_told_to_end_it_leaves_nobody(self):
+        commits = self.commit(GOOD, SLOW, BAD)
+        command = [sys.executable, "-B", os.path.join(HERE, "find_commit.py"), "--good=" + commits[0], "--target=toy",
+                   "--repository=" + self.repository, "--work=" + self.work, self.input]
+        slow = self.calls + ".slow"
+        with subprocess.Popen(command, env=dict(os.environ, HAKMEM_TEST_CALLS=self.calls), stdout=subprocess.DEVNULL) as search:
+            while not (os.path.exists(slow) and os.path.getsize(slow)):
+                self.assertIsNone(search.poll())
+                time.sleep(0.02)
+            with open(slow, encoding="utf-8") as file:
+                build = int(file.read())
+            self.assertTrue(is_running(build))
+            search.terminate()
+            self.assertEqual(search.wait(), 130)
+        for _ in range(250):
+            if not is_running(build):
+                return
+            time.sleep(0.02)
+        os.kill(build, signal.SIGKILL)
+        self.fail("the build that git bisect run had started went on")
 
     def test_a_step_that_goes_wrong_is_no_answer(self):
         self.assertEqual(find_commit.STOP, find_commit.run_step(["--step", "--target=toy", "--work=/nonexistent", self.input]))

@@ -117,18 +117,20 @@ class Triage:
     # ---- Of an earlier build ---------------------------------------------------------------------------------------
 
     def not_looked_at(self):
-        """The crashes of which it is not known whether they fail with this build."""
-        return [folder for folder in crash_record.folders(self.target.crashes)
-                if (crash_record.read(self.target, folder) or {"looked_at": self.build})["looked_at"] != self.build]
+        """The crashes of which it is not known whether they fail with this build, and can be."""
+        return [folder for folder in crash_record.folders(self.target.crashes) if self.inputs_of(folder)
+                and (crash_record.read(self.target, folder) or {"looked_at": self.build})["looked_at"] != self.build]
+
+    @staticmethod
+    def inputs_of(directory):
+        """What was made smaller may mean something else to another build."""
+        return [path for path in (os.path.join(directory, name) for name in ("input", "original")) if os.path.isfile(path)]
 
     def look_again(self, directory):
         """True where a crash fails with this build, False where it does not; None where it was interrupted."""
         record = crash_record.read(self.target, directory)
         judge = next((one for one in self.target.instances if one.name == record["judged_by"]), self.judge)
-        # What was made smaller may mean something else to another build.
-        paths = [os.path.join(directory, name) for name in ("input", "original")]
-        paths = [path for path in paths if os.path.isfile(path)]
-        for path in paths:
+        for path in self.inputs_of(directory):
             for _ in range(replay.REPLAYS):
                 outcome = self.replayer_of(judge).run(path)
                 if outcome is None:
@@ -136,9 +138,8 @@ class Triage:
                 if outcome.kind:
                     crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=None))
                     return True
-        # The first build that it did not fail with; where nothing is left to run, nobody knows.
-        fixed_in = record["fixed_in"] or (self.build if paths else None)
-        crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=fixed_in))
+        # The first build that it did not fail with.
+        crash_record.write(directory, dict(record, looked_at=self.build, fixed_in=record["fixed_in"] or self.build))
         return False
 
     # ---- New ones --------------------------------------------------------------------------------------------------

@@ -250,8 +250,8 @@ class Crashes(WithTarget):
         for name in ("input", "original", "list.txt"):
             os.unlink(os.path.join(directory, name))
         self.triage.build = "second"
-        self.assertFalse(self.triage.look_again(directory))
-        # Nobody has run it.
+        # Nobody can run it.
+        self.assertEqual(self.triage.not_looked_at(), [])
         self.assertIsNone(self.record(identity)["fixed_in"])
         self.assertIsNone(status.crashes_of(self.target)[0]["list"])
         # Once it is found again there is one.

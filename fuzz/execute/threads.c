@@ -214,8 +214,7 @@ static void read_statistics(void) {
     uint64_t words[2048];
   } buffer[OP_THREADS];
   if (schedule_others_in_call() == 0) {
-    model_check_statistics(&run.model);
-    model_check_conservation(&run.model);
+    model_check_figures(&run.model);
   } else {
     errno = ERRNO_BEFORE;
     door_get_statistics((struct hak_statistics *)&buffer[own_thread], sizeof buffer[own_thread]);

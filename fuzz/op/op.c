@@ -201,17 +201,16 @@ static const uint32_t purge_delay_ms[] = {100, 0, 1, 3600000};
 static const uint32_t quarantine_blocks[] = {0, 64, 1, 4};
 static const uint32_t address_limits[] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 6, 8, 16, 32};
 static const uint32_t occupied[] = {0, 0, 0, 0, 2, 3, 5, 16};
-// Several in a row, for 24 to 31; a byte that was none of these means what it always did.
-#define OCCUPIED_ROWS_FIRST 24
+// A byte that was none of these means what it always did.
 static const struct {
   uint32_t occupied, more;
-} occupied_rows[] = {{4, 1}, {8, 1}, {0, 0}, {12, 1}, {16, 1}, {8, 3}, {16, 3}, {4, 1}};
+} occupied_rows[OP_OCCUPIED_ROW_COUNT] = {{4, 1}, {8, 1}, {0, 0}, {12, 1}, {16, 1}, {8, 3}, {16, 3}, {4, 1}};
 
 #define CHOOSE(table, byte) ((table)[(byte) % (sizeof(table) / sizeof((table)[0]))])
 
 static void read_occupied(uint8_t byte, struct op_setup *setup) {
-  unsigned row = byte - OCCUPIED_ROWS_FIRST;
-  if (byte < OCCUPIED_ROWS_FIRST || row >= sizeof occupied_rows / sizeof occupied_rows[0]) {
+  unsigned row = (unsigned)byte - OP_OCCUPIED_ROWS;
+  if (row >= OP_OCCUPIED_ROW_COUNT) {
     setup->occupied = CHOOSE(occupied, byte);
   } else {
     setup->occupied = occupied_rows[row].occupied;

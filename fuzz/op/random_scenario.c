@@ -15,8 +15,6 @@
 // The bytes of the header, and those of their values (op.c) that a scenario wants.
 enum header_byte { HEADER_CHAIN_KIB, HEADER_POOL_CHAINS, HEADER_QUARANTINE = 3, HEADER_OCCUPIED = 5 };
 #define HEADER_QUARANTINE_BITS 3u
-#define HEADER_OCCUPIED_ROWS 24
-#define HEADER_OCCUPIED_ROW_COUNT 8
 
 static struct op repeat(size_t operations, size_t times) {
   return (struct op){.kind = OP_REPEAT, .slot = (uint8_t)(operations - 1), .selector = (uint8_t)times};
@@ -61,7 +59,7 @@ static size_t free_behind_gap(struct random *random, uint8_t *header, const stru
                               struct op *ops) {
   size_t count = 0, shift = random_percent(random, 70) ? SMALL_SUPERSLAB_SHIFT : SUPERSLAB_SHIFT;
   if (random_percent(random, 80)) {
-    header[HEADER_OCCUPIED] = (uint8_t)(HEADER_OCCUPIED_ROWS + random_below(random, HEADER_OCCUPIED_ROW_COUNT));
+    header[HEADER_OCCUPIED] = (uint8_t)(OP_OCCUPIED_ROWS + random_below(random, OP_OCCUPIED_ROW_COUNT));
   }
   uint8_t slot = random_free_slot(random, slots);
   size_t bytes = ((size_t)1 << shift) / 8 * (3 + random_below(random, 12));
