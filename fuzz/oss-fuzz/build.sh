@@ -28,8 +28,6 @@ echo "src: *" >"$objects/everything"
 compile() {
   local object=$objects/$1 source=$2 flags=()
   shift 2
-  # fuzz/schedule counts accesses, and llvm-cov's counters are some.
-  if [ "$SANITIZER" = coverage ]; then flags=(-DFUZZ_COVERAGE_COUNTERS); fi
   for flag; do
     case $flag in
       # MemorySanitizer must see every write of the program.

@@ -11,7 +11,6 @@ _INSTRUMENTATION_COPTS = {
     "libfuzzer": ["-fsanitize=fuzzer-no-link"],
     # For llvm-cov, as --config=coverage in .bazelrc.
     "coverage": [
-        "-DFUZZ_COVERAGE_COUNTERS",
         "-fprofile-instr-generate",
         "-fcoverage-mapping",
         "-fcoverage-compilation-dir=.",

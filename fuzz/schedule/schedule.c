@@ -24,14 +24,9 @@
 // The thread that called schedule_run.
 #define CALLER SCHEDULE_THREADS
 #define STACK_BYTES ((size_t)1 << 20)
-// An execution with more than these has no end.
+// An execution with more points than this has no end, nor has a call with more accesses.
 #define POINTS_MAX ((uint64_t)1 << 25)
-#if defined(FUZZ_COVERAGE_COUNTERS)
-// llvm-cov's counters are accesses too.
-#define ACCESSES_MAX ((uint64_t)1 << 30)
-#else
-#define ACCESSES_MAX ((uint64_t)1 << 27)
-#endif
+#define CALL_ACCESSES_MAX ((uint64_t)1 << 27)
 
 enum thread_state { ENDED, READY, WAITING };
 
@@ -41,6 +36,7 @@ struct progress {
   uint32_t points_left;    // to where it stops; 0: nowhere
   uint32_t accesses_then;  // after these points
   uint32_t accesses_left;
+  uint64_t call_accesses;
   uintptr_t stack;  // where the call began
 };
 
@@ -206,6 +202,7 @@ uint32_t schedule_others_in_call(void) {
 
 void schedule_call_begin(void) {
   now.stack = (uintptr_t)__builtin_frame_address(0);
+  now.call_accesses = 0;
   now.in_call = schedule.running;
 }
 
@@ -236,7 +233,8 @@ void yield_point(void) {
 // What lies on the thread's stack is nobody else's.
 static void access_memory(const void *address) {
   if (!now.in_call) return;
-  if (++schedule.accesses == ACCESSES_MAX) stuck("a call goes on without an end");
+  schedule.accesses++;
+  if (++now.call_accesses == CALL_ACCESSES_MAX) stuck("a call goes on without an end");
   if (now.accesses_left == 0) return;
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   if ((uintptr_t)address - here < now.stack - here) return;

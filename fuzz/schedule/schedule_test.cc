@@ -229,6 +229,29 @@ TEST(Schedule, NoticesAnEndlessExecution) {
   EXPECT_EXIT(Endless(0).Run(1), testing::ExitedWithCode(7), "stuck: the threads go on without an end");
 }
 
+extern "C" void __sanitizer_cov_load8(const void *);
+
+class Reading : public Scheduled {
+ public:
+  Reading(uint64_t calls, uint64_t each) : Scheduled(0), calls_(calls), each_(each) {}
+  void Work(unsigned) override {
+    for (uint64_t call = 0; call < calls_; ++call) {
+      schedule_call_begin();
+      for (uint64_t i = 0; i < each_; ++i) __sanitizer_cov_load8(this);
+      schedule_call_end();
+    }
+  }
+
+ private:
+  const uint64_t calls_, each_;
+};
+
+TEST(Schedule, NoticesAnEndlessCall) {
+  EXPECT_EXIT(Reading(1, UINT64_MAX).Run(1), testing::ExitedWithCode(7), "stuck: a call goes on without an end");
+}
+
+TEST(Schedule, CallsTogetherAccessMoreThanOneMay) { Reading(3, uint64_t{1} << 26).Run(1); }
+
 class Forking : public Scheduled {
  public:
   using Scheduled::Scheduled;
