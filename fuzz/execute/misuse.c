@@ -71,11 +71,14 @@ struct bad_pointer {
   uint8_t value;
 };
 
+// The direct variant knows only that no block begins there.
 static struct bad_pointer freed_pointer(const struct model *model, unsigned slot) {
   struct bad_pointer bad = {.user = (char *)model->freed[slot]};
   struct heap_place place;
   if (bad.user == NULL) return bad;
-  if (model->heap->locate(bad.user, &place) && place.size_class != 0) {
+  if (model->heap->checks_level != 2) {
+    bad.kinds = KINDS(HAK_MISUSE_INVALID_POINTER);
+  } else if (model->heap->locate(bad.user, &place) && place.size_class != 0) {
     // A block of the run that is there now, which may not have been handed out since that run began.
     bad.kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_USE_AFTER_FREE, HAK_MISUSE_INVALID_POINTER);
   } else {
@@ -85,7 +88,7 @@ static struct bad_pointer freed_pointer(const struct model *model, unsigned slot
   return bad;
 }
 
-// The direct variant knows only that no block begins there.
+// Of the direct variant as above.
 static uint32_t interior_kinds(const struct model *model) {
   return model->heap->checks_level == 2 ? KINDS(HAK_MISUSE_INTERIOR_POINTER) : KINDS(HAK_MISUSE_INVALID_POINTER);
 }
@@ -267,8 +270,10 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
 
 // The direct variant looks at no header, no size and no state: only at what is in no slab of a class.
 static bool is_promised(const struct model *model, unsigned slot, unsigned kind) {
+  const struct model_block *block = &model->slots[slot];
   if (model->heap->checks_level == 2 || kind == OP_MISUSE_FREE_FOREIGN) return true;
-  bool is_large = model->slots[slot].user != NULL && model->slots[slot].place.size_class == 0;
+  if (kind == OP_MISUSE_DOUBLE_FREE) return !model->heap->in_class_slab(model->freed[slot]);
+  bool is_large = block->user != NULL && block->place.size_class == 0;
   return is_large && (kind == OP_MISUSE_FREE_MISALIGNED || kind == OP_MISUSE_FREE_INTERIOR);
 }
 

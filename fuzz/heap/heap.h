@@ -91,6 +91,8 @@ struct heap {
 
   // False where no block begins at an address.
   bool (*locate)(const void *user, struct heap_place *place);
+  // Whether there is a slab of a class at an address, with a block there or not.
+  bool (*in_class_slab)(const void *address);
   uint8_t *(*header)(const void *user);
   // Every free block that was carved, also in quarantine. Stops, and answers what is wrong, if a list
   // is not whole; NULL if all are.
