@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that bugs.def and the marks in allocator/ agree, and that nothing that is shipped is compiled with the bugs.
+"""Checks that bugs.def, the marks in allocator/ and the table of docs/ agree, and that nothing that is shipped is compiled with
+the bugs, or with points at which fuzz/schedule stops a thread.
 
 Bazel passes the release library, the archives of the libraries and, as the other side, one that has the bugs; and two lists
 of targets that are compiled with them: of those from which the shipped ones are made, where it must be empty, and of those of
@@ -22,6 +23,7 @@ LAYERS = ["base", "os", "page_arena", "shared_pool", "thread_cache", "api"]
 BUGS_MIN = 40
 # With this the compiler makes them, and this is the name of the variable that chooses one.
 DEFINE, VARIABLE = "HAK_SEEDED_BUG", b"hak_seeded_bug"
+YIELD = re.compile(rb"yield_(?:point|wait|wake|released)\b")
 BUILD_NAMES = re.compile(r"(BUILD|BUILD\.bazel|WORKSPACE|MODULE\.bazel|.*\.bzl|.*\.bazelrc|.*\.sh|run)$")
 ARGUMENTS = None
 
@@ -59,6 +61,13 @@ def find_gaps(bugs):
     return gaps
 
 
+def find_unlisted(bugs, page):
+    """What of the bugs the table of docs/fuzzing_oracles.md does not say, and what it says of others."""
+    listed = re.findall(r"^\| (\d+) +\| (\w+) ", page, flags=re.MULTILINE)
+    known = [(str(bug.number), bug.name) for bug in bugs]
+    return ["%s %s" % bug for bug in sorted(set(known) ^ set(listed), key=lambda bug: (int(bug[0]), bug[1]))]
+
+
 def names_of_define(root, directory_filter):
     """Files that tell the compiler to make the bugs: build files that name the define, and sources that define it."""
     found = []
@@ -85,6 +94,11 @@ def is_in_allocator_or_build(path):
 def has_bugs(path):
     with open(path, "rb") as file:
         return VARIABLE in file.read()
+
+
+def has_yields(path):
+    with open(path, "rb") as file:
+        return YIELD.search(file.read()) is not None
 
 
 class PatchPoints(unittest.TestCase):
@@ -124,6 +138,8 @@ class PatchPoints(unittest.TestCase):
         self.assertGreaterEqual(len(shipped), 5)
         self.assertEqual([path for path in shipped if has_bugs(path)], [])
         self.assertTrue(all(has_bugs(path) for path in ARGUMENTS.seeded.split()))
+        self.assertEqual([path for path in shipped if has_yields(path)], [])
+        self.assertTrue(any(has_yields(path) for path in ARGUMENTS.scheduled.split()))
 
 
 GOOD = ('SEEDED_BUG(1, a_name, "os/lock.c", "both", "threads", "crash", "", "A sentence,"\n           " of two parts.")\n'
@@ -157,6 +173,12 @@ class TheChecksCanFail(unittest.TestCase):
         self.assertIn("more than one mark", " ".join(find_problems(bugs_table.parse(GOOD), MARKS + MARKS[:1])))
         self.assertIn("no mark", " ".join(find_problems(bugs_table.parse(GOOD), MARKS[:1])))
 
+    def test_page(self):
+        bugs, page = bugs_table.parse(GOOD), "| 1   | a_name | x |\n| 2   | second | x |\n"
+        self.assertEqual(find_unlisted(bugs, page), [])
+        self.assertEqual(find_unlisted(bugs, page.replace("| 2 ", "| 3 ")), ["2 second", "3 second"])
+        self.assertEqual(find_unlisted(bugs, page.replace("a_name", "name")), ["1 a_name", "1 name"])
+
     def test_gaps(self):
         gaps = find_gaps(bugs_table.parse(GOOD))
         self.assertIn("layer base", gaps)
@@ -170,6 +192,7 @@ def main():
     parser.add_argument("--library", required=True)
     parser.add_argument("--shipped", action="append", required=True)
     parser.add_argument("--seeded", required=True)
+    parser.add_argument("--scheduled", required=True)
     parser.add_argument("--shipped-query", required=True)
     parser.add_argument("--seeded-query", required=True)
     ARGUMENTS, rest = parser.parse_known_args()
