@@ -15,11 +15,8 @@ static struct {
   struct hak_misuse last;
 } reports;
 
-// A byte of a free block that was changed and left so.
-static struct {
-  const char *user;  // NULL: none is
-  size_t bytes;
-} damage;
+// A byte of a free block that was changed and left so, of a link the first; NULL: none is.
+static const char *damaged_byte;
 
 static void note_report(const struct hak_misuse *misuse) {
   reports.count++;
@@ -28,13 +25,12 @@ static void note_report(const struct hak_misuse *misuse) {
 
 void misuse_begin(const struct heap *heap) {
   reports.count = 0;
-  damage.user = NULL;
+  damaged_byte = NULL;
   heap->set_misuse_handler(note_report);
 }
 
 static bool is_of_damage(const struct hak_misuse *misuse) {
-  uintptr_t offset = (uintptr_t)misuse->pointer - (uintptr_t)damage.user;
-  return damage.user != NULL && misuse->kind == HAK_MISUSE_WRITE_AFTER_FREE && offset < damage.bytes;
+  return damaged_byte != NULL && misuse->kind == HAK_MISUSE_WRITE_AFTER_FREE && misuse->pointer == damaged_byte;
 }
 
 void misuse_expect_none(struct execution *execution, struct op *op) {
@@ -42,7 +38,7 @@ void misuse_expect_none(struct execution *execution, struct op *op) {
   // Whoever used the block again, or checked its slab, has seen it now.
   if (reports.count == 1 && is_of_damage(&reports.last)) {
     reports.count = 0;
-    damage.user = NULL;
+    damaged_byte = NULL;
     execution->models[0].damaged = false;
   }
   ORACLE_CHECK(misuse, reports.count == 0, "reported, where nothing was wrong: %s: %s", reports.last.function,
@@ -52,7 +48,7 @@ void misuse_expect_none(struct execution *execution, struct op *op) {
 
 void misuse_end(struct execution *execution) {
   misuse_expect_none(execution, NULL);
-  ORACLE_CHECK(misuse, damage.user == NULL, "a write after free was never reported");
+  ORACLE_CHECK(misuse, damaged_byte == NULL, "a write after free was never reported");
 }
 
 static uint32_t kinds_of(const enum hak_misuse_kind *kinds) {
@@ -259,8 +255,7 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   bool right = misuse.pointer == user + offset || (misuse.pointer == user && offset < sizeof(void *));
   ORACLE_CHECK(misuse, found == 0 || right, "a write after free was found in another place");
   if (stays) {
-    damage.user = user;
-    damage.bytes = place.usable;
+    damaged_byte = user + offset;
     model->damaged = true;
     return;
   }
