@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From an input to calls. Layer: execute. Not instrumented. Test: the seeded bugs, which it has to detect.
+// From an input to calls. Layer: execute. Not instrumented. Test: fuzz/execute/execute_test.cc, and
+// the seeded bugs, which it has to detect.
 
 #include "fuzz/execute/execute.h"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: seeded bugs 74 and 80 to 90.
+// Misuse, and what must come of it. Layer: execute. Not instrumented. Test:
+// fuzz/execute/execute_test.cc, and seeded bugs 74 and 80 to 90.
 
 #include "fuzz/execute/misuse.h"
 

@@ -8,6 +8,10 @@
 
 #include "fuzz/execute/execute.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // Sets the heap's handler to one that notes reports and returns.
 void misuse_begin(const struct heap *heap);
 // For execution->misuse, with one heap: the Box, or the direct variant, which is given what it promises to notice.
@@ -17,5 +21,9 @@ void misuse_operation(struct execution *execution, const struct op *op, const st
 void misuse_expect_none(struct execution *execution, struct op *op);
 // After execute_end: every damage was reported.
 void misuse_end(struct execution *execution);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif  // FUZZ_EXECUTE_MISUSE_H_

@@ -12,20 +12,9 @@
 #include <set>
 #include <vector>
 
+#include "fuzz/execute/input_for_test.h"
+
 namespace {
-
-using Input = std::vector<uint8_t>;
-
-void Add(Input *input, op_kind kind, unsigned flags, unsigned slot, unsigned selector, int delta = 0) {
-  op operation = {};
-  operation.kind = static_cast<uint8_t>(kind);
-  operation.flags = static_cast<uint8_t>(flags);
-  operation.slot = static_cast<uint8_t>(slot);
-  operation.selector = static_cast<uint8_t>(selector);
-  operation.delta = static_cast<int8_t>(delta);
-  input->resize(input->size() + OP_BYTES);
-  op_write(&operation, input->data() + input->size() - OP_BYTES);
-}
 
 // Threads that allocate and free each other's blocks.
 Input RandomInput(uint32_t seed) {
