@@ -16,6 +16,7 @@
 #include "fuzz/schedule/schedule.h"
 
 #define LIVE_BYTES_MAX ((size_t)2 << 20)
+#define FORK_HANDLER_BYTES_MAX ((size_t)1 << 20)
 // No error that hakmem knows.
 #define ERRNO_BEFORE 0x5A
 
@@ -37,6 +38,7 @@ static struct {
   bool finished[THREADS_STEPS_MAX];
   uint32_t finished_count;
   uint32_t last_priority;
+  size_t fork_handler_bytes;
   struct {
     void *user;
     unsigned frees, reports;
@@ -249,8 +251,21 @@ static void execute_operation_of(const struct threads_step *step) {
   }
 }
 
-static void execute_fork(void) {
+// What a handler of the program may do while its thread holds all locks. The block is nobody's before and after.
+static void allocate_in_fork_handler(void *context) {
+  size_t size = run.fork_handler_bytes;
+  (void)context;
+  void *user = size != 0 ? run.heap->malloc(size) : NULL;
+  if (user == NULL) return;
+  memset(user, 0x5A, size);
+  run.heap->free(user);
+}
+
+// The size of what is allocated in between: that of a malloc with the same selector and delta, or nothing.
+static void execute_fork(const struct op *op) {
   bool hangs;
+  size_t size = op_size(op->selector, op->delta);
+  run.fork_handler_bytes = size <= FORK_HANDLER_BYTES_MAX ? size : 0;
   pid_t child = schedule_fork(THREADS_CHILD_SECONDS, &hangs);
   if (child < 0) return;
   if (child == 0) {
@@ -271,7 +286,7 @@ static void execute_step(unsigned thread, struct worker *worker) {
       worker->lingers = door_end_own_thread(step->op.selector % 2 != 0) ? 2 : 0;
       break;
     case THREADS_FORK:
-      execute_fork();
+      execute_fork(&step->op);
       break;
     case THREADS_RACE:
       execute_race(step);
@@ -359,8 +374,12 @@ static void end(void) {
 }
 
 uint64_t threads_input(const struct heap *heap, const uint8_t *data, size_t size) {
-  static const struct schedule_policy policy = {
-      .body = be_thread, .choose = choose, .stopped = stopped, .released_unheld = released_unheld, .stuck = stuck};
+  static const struct schedule_policy policy = {.body = be_thread,
+                                                .choose = choose,
+                                                .stopped = stopped,
+                                                .released_unheld = released_unheld,
+                                                .in_fork_handler = allocate_in_fork_handler,
+                                                .stuck = stuck};
   uint32_t threads = 0;
   threads_program_read(&run.program, data, size);
   begin(heap);

@@ -9,7 +9,8 @@
 //                  say (threads_program.c), and goes on once others have finished as many operations as slot says, or when
 //                  nobody else can.
 //   thread_exit    With an odd selector the thread does its next operation without a cache. With flags of 4 and more it forks
-//                  instead, once an input, if bit 3 of schedule_points is set.
+//                  instead, once an input, if bit 3 of schedule_points is set; a fork handler allocates meanwhile, as
+//                  malloc would with selector and delta.
 //   misuse         Two threads free the slot's block at once: with the Box one of them is told.
 //   schedule_points, schedule_seed
 //                  Bits 0 and 1: if 0, operations go on in the order of the program, and the seed has some of them stop on

@@ -48,7 +48,7 @@ static struct {
   unsigned current;
   uint64_t points, accesses, waits;
   uint64_t trace;
-  bool forking, forking_in_call, child_hangs;
+  bool forking, forking_in_call, in_fork_handler, child_hangs;
   int child_ends[2];  // a pipe, which the child holds open
   int child_seconds;
   uint32_t others_at_fork;  // in a child
@@ -258,6 +258,8 @@ ACCESS(store16)
 void yield_wait(const uint32_t *word, uint32_t expected) {
   if (!schedule.running) stuck("a lock is held, and there is nobody who would release it");
   if (__atomic_load_n(word, __ATOMIC_RELAXED) != expected) return;
+  // The C library's locks are held too, and what others reported would wait for them.
+  if (schedule.in_fork_handler) stuck("a fork handler waits for a lock that its own thread holds");
   struct thread *self = &schedule.threads[schedule.current];
   self->state = WAITING;
   self->word = word;
@@ -289,14 +291,20 @@ void yield_released(uint32_t state) {
 
 // Handlers are called in the order in which they were registered, before the fork in the reverse order. These come first: in
 // what they enclose only the locks that all other handlers took are held.
+static bool is_ours(void) { return schedule.forking && !schedule.in_fork_handler; }
+
 static void before_fork(void) {
-  if (!schedule.forking) return;
+  if (!is_ours()) return;
   schedule.forking_in_call = now.in_call;
   now.in_call = false;
+  // An engine that reports a crash in there forks too.
+  schedule.in_fork_handler = true;
+  if (schedule.policy.in_fork_handler != NULL) schedule.policy.in_fork_handler(schedule.policy.context);
+  schedule.in_fork_handler = false;
 }
 
 static void after_fork_in_parent(void) {
-  if (!schedule.forking) return;
+  if (!is_ours()) return;
   struct pollfd ended = {.fd = schedule.child_ends[0], .events = POLLIN};
   int result;
   close(schedule.child_ends[1]);
@@ -309,7 +317,7 @@ static void after_fork_in_parent(void) {
 }
 
 static void after_fork_in_child(void) {
-  if (!schedule.forking) return;
+  if (!is_ours()) return;
   schedule.others_at_fork = schedule_others_in_call();
   schedule.running = false;
   now = (struct progress){0};

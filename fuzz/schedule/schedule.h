@@ -35,6 +35,8 @@ struct schedule_policy {
   void (*released_unheld)(void *context);
   // Nobody can go on, or it goes on without an end. Does not return.
   void (*stuck)(void *context, const char *why);
+  // By a thread that forks, while the locks of all who have fork handlers are held; NULL: nothing is done there.
+  void (*in_fork_handler)(void *context);
 };
 
 // Runs the threads whose bits are set, until each has returned from its body. Returns a number that stands for the execution:

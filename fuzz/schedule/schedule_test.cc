@@ -23,7 +23,7 @@ class Scheduled {
   explicit Scheduled(uint64_t seed, uint32_t stop_every = 3) : random_(seed * 2 + 1), stop_every_(stop_every) {}
 
   uint64_t Run(uint32_t threads) {
-    const schedule_policy policy = {this, Body, Choose, Stopped, Released, Stuck};
+    const schedule_policy policy = {this, Body, Choose, Stopped, Released, Stuck, InForkHandler};
     return schedule_run(&policy, threads);
   }
 
@@ -34,6 +34,7 @@ class Scheduled {
       Point(thread);
     }
   }
+  virtual void ForkHandler() { ++fork_handlers_; }
   virtual ~Scheduled() = default;
 
   void Point(unsigned thread) {
@@ -44,7 +45,7 @@ class Scheduled {
   }
 
   std::vector<unsigned> order_;
-  unsigned stops_ = 0;
+  unsigned stops_ = 0, fork_handlers_ = 0;
 
  protected:
   static void Body(void *context, unsigned thread) { static_cast<Scheduled *>(context)->Work(thread); }
@@ -53,6 +54,7 @@ class Scheduled {
   }
   static void Stopped(void *context, unsigned) { ++static_cast<Scheduled *>(context)->stops_; }
   static void Released(void *) { _exit(8); }
+  static void InForkHandler(void *context) { static_cast<Scheduled *>(context)->ForkHandler(); }
   static void Stuck(void *, const char *why) {
     fprintf(stderr, "stuck: %s\n", why);
     _exit(7);
@@ -229,8 +231,6 @@ TEST(Schedule, NoticesAnEndlessExecution) {
   EXPECT_EXIT(Endless(0).Run(1), testing::ExitedWithCode(7), "stuck: the threads go on without an end");
 }
 
-extern "C" void __sanitizer_cov_load8(const void *);
-
 class Reading : public Scheduled {
  public:
   Reading(uint64_t calls, uint64_t each) : Scheduled(0), calls_(calls), each_(each) {}
@@ -245,6 +245,22 @@ class Reading : public Scheduled {
  private:
   const uint64_t calls_, each_;
 };
+
+TEST(Schedule, NoticesAForkHandlerThatWaits) {
+  class WaitingHandler : public Scheduled {
+   public:
+    using Scheduled::Scheduled;
+    void Work(unsigned) override {
+      bool hangs;
+      schedule_fork(10, &hangs);
+    }
+    void ForkHandler() override {
+      const uint32_t lock = 2;
+      yield_wait(&lock, 2);
+    }
+  };
+  EXPECT_EXIT(WaitingHandler(0).Run(3), testing::ExitedWithCode(7), "stuck: a fork handler waits");
+}
 
 TEST(Schedule, NoticesAnEndlessCall) {
   EXPECT_EXIT(Reading(1, UINT64_MAX).Run(1), testing::ExitedWithCode(7), "stuck: a call goes on without an end");
@@ -285,6 +301,7 @@ TEST(Schedule, ForksWhileOthersAreStopped) {
   Forking forking(0);
   forking.Run(3);
   EXPECT_FALSE(forking.hangs_);
+  EXPECT_EQ(1u, forking.fork_handlers_);
   ASSERT_TRUE(WIFEXITED(forking.status_));
   EXPECT_EQ(3, WEXITSTATUS(forking.status_));
   // The pool still serves the parent.

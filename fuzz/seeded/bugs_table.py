@@ -16,7 +16,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 TABLE = os.path.join(HERE, "bugs.def")
 
 LEVELS = ["both", "direct", "box"]
-TARGETS = ["differential", "misuse", "threads", "faults", "large", "options", "size_class", "fork"]
+TARGETS = ["differential", "misuse", "threads", "faults", "large", "options", "size_class"]
 # Those of fuzz/model/oracle.h; and a crash or a hang.
 ORACLES = ["overlap", "alignment", "header", "usable", "content", "zero", "error", "statistics", "conservation", "drain",
            "memory_calls", "returned_memory", "locks", "differential", "trace", "check_heap", "misuse", "unchanged",

@@ -40,8 +40,6 @@ FAILING_MAX = 20
 HANGS_MAX = 2
 ALONE_TIMEOUT = 2
 SEED = 1
-# The children of a fork are looked at by this target.
-FORK_TARGET = "threads"
 CRASH = "crash"
 
 
@@ -107,15 +105,11 @@ def who_sees(binary, bug, inputs, oracle):
     return any(who == oracle for _, who in failing_inputs(binary, bug, inputs, oracle, ALONE_TIMEOUT))
 
 
-def target_names(bug):
-    return bug.targets + ([FORK_TARGET] if "fork" in bug.targets and FORK_TARGET not in bug.targets else [])
-
-
 def examine(bug, targets, oracles, seconds):
     """The line of a bug: which oracles see it alone, by target. None where it was interrupted."""
     seen, how = {}, {}
     with tempfile.TemporaryDirectory() as directory:
-        for name in target_names(bug):
+        for name in bug.targets:
             if name not in targets:
                 continue
             binary = targets[name].binaries["libfuzzer"]

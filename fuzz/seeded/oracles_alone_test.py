@@ -85,10 +85,6 @@ class Words(unittest.TestCase):
         self.assertIn("zero to their end", oracles["zero"])
         self.assertGreaterEqual(len(oracles), 19)
 
-    def test_fork_is_for_threads(self):
-        bug = next(bug for bug in bugs_table.read_table() if bug.targets == ["fork"])
-        self.assertIn("threads", oracles_alone.target_names(bug))
-
 
 def line(number, seen, how="corpus"):
     bug = next(bug for bug in bugs_table.read_table() if bug.number == number)
