@@ -7,7 +7,7 @@
 //
 //   thread_switch  The next operations are thread flags % 4's. The one before it stops on its way, where selector and delta
 //                  say (threads_program.c), and goes on once others have finished as many operations as slot says, or when
-//                  nobody else can.
+//                  nobody else can. In a repetition it stops an access later each time, or a point without accesses.
 //   thread_exit    With an odd selector the thread does its next operation without a cache. With flags of 4 and more it forks
 //                  instead, once an input, if bit 3 of schedule_points is set; a fork handler allocates meanwhile, as
 //                  malloc would with selector and delta.

@@ -50,7 +50,8 @@ static uint16_t points_of(uint8_t selector) {
   return selector < 192 ? selector % 64 : (uint16_t)(64 + (selector - 192) * 8);
 }
 
-static void read_switch(struct reader *reader, const struct op *op) {
+// In a repetition a stop comes one access later each time, or one point where it is at a point: all of a call are tried so.
+static void read_switch(struct reader *reader, const struct op *op, unsigned round) {
   struct threads_program *program = reader->program;
   reader->thread = op->flags % OP_THREADS;
   if (program->count == 0) return;
@@ -58,6 +59,11 @@ static void read_switch(struct reader *reader, const struct op *op) {
   if (step->role == THREADS_RACE) return;
   step->stop_points = points_of(op->selector);
   step->stop_accesses = op->delta > 0 ? (uint16_t)op->delta : 0;
+  if (step->stop_accesses != 0) {
+    step->stop_accesses += (uint16_t)round;
+  } else if (step->stop_points != 0) {
+    step->stop_points += (uint16_t)round;
+  }
   step->stop_lasts = op->slot < 240 ? op->slot % 16 + 1 : THREADS_FOR_EVER;
 }
 
@@ -86,14 +92,14 @@ static void narrow(const struct reader *reader, struct op *op) {
   if (op->kind == OP_MALLOC || op->kind == OP_CALLOC || op->kind == OP_REALLOC) op->delta = 0;
 }
 
-static void read_operation(struct reader *reader, struct op *op) {
+static void read_operation(struct reader *reader, struct op *op, unsigned round) {
   uint32_t mode = reader->program->setup.schedule_points;
   narrow(reader, op);
   struct op_arguments arguments = op_resolve(op);
   unsigned thread = (reader->thread + (mode & 4 ? op->slot / 4 : 0)) % OP_THREADS;
   switch (op->kind) {
     case OP_THREAD_SWITCH:
-      read_switch(reader, op);
+      read_switch(reader, op, round);
       break;
     case OP_THREAD_EXIT:
       if (op->flags < 4) {
@@ -178,6 +184,6 @@ void threads_program_read(struct threads_program *program, const uint8_t *data, 
   program->setup = op_read_setup(data, size);
   reader.random = (program->setup.schedule_seed + 1) * 0x9E3779B97F4A7C15u;
   op_cursor_begin(&cursor, data, size);
-  while (program->count < THREADS_STEPS_MAX && op_next(&cursor, &op)) read_operation(&reader, &op);
+  while (program->count < THREADS_STEPS_MAX && op_next(&cursor, &op)) read_operation(&reader, &op, cursor.round);
   make_schedule(&reader);
 }

@@ -97,6 +97,29 @@ TEST(Threads, ABlockIsHandedOnWhateverThePriorities) {
   }
 }
 
+// But for the stops that the seed puts somewhere.
+TEST(ThreadsProgram, ARepeatedStopComesLaterEachTime) {
+  static threads_program program;
+  for (int accesses : {0, 9}) {
+    Input input(OP_HEADER_BYTES);
+    Add(&input, OP_THREAD_SWITCH, 0, 0, 0);
+    Add(&input, OP_MALLOC, 0, 5, 10);
+    Add(&input, OP_THREAD_SWITCH, 2, 255, 7, accesses);
+    Add(&input, OP_MALLOC, 0, 6, 10);
+    Add(&input, OP_REPEAT, 1, 3, 20);
+    threads_program_read(&program, input.data(), input.size());
+    ASSERT_EQ(42u, program.count);
+    int right = 0;
+    for (int round = 0; round <= 20; ++round) {
+      const threads_step &step = program.steps[2 * round];
+      right += step.stop_points == (accesses == 0 ? 7 + round : 7) &&
+               step.stop_accesses == (accesses == 0 ? 0 : accesses + round);
+      right += program.steps[2 * round + 1].stop_points == 0;
+    }
+    EXPECT_GE(right, 36);
+  }
+}
+
 TEST(ThreadsProgram, Reads) {
   static threads_program program;
   Input input(OP_HEADER_BYTES);

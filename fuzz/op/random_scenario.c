@@ -120,15 +120,40 @@ static size_t stop_within_call(struct random *random, const struct program_slots
   return 3;
 }
 
+// The same again and again, with the stop a little later each time: it comes between any two accesses of the call.
+static size_t stop_everywhere(struct random *random, const struct program_slots *slots, struct op *ops) {
+  static const uint8_t kinds[] = {OP_MALLOC, OP_MALLOC, OP_FREE, OP_REALLOC};
+  bool large = random_percent(random, 60);
+  unsigned thread = random_below(random, OP_THREADS);
+  struct op op = {.kind = kinds[random_below(random, sizeof kinds)], .slot = random_free_slot(random, slots)};
+  // The least large ones, as many live at once.
+  op.selector = large ? op_selector_of(5 * SMALL_SLAB) : (uint8_t)random_below(random, 41);
+  if (op.kind != OP_MALLOC) op.slot = random_live_slot(random, slots);
+  ops[0] = (struct op){.kind = OP_THREAD_SWITCH, .flags = (uint8_t)thread};
+  ops[1] = op;
+  ops[2] = (struct op){.kind = OP_THREAD_SWITCH, .slot = 255};
+  ops[2].flags = (uint8_t)((thread + 1 + random_below(random, OP_THREADS - 1)) % OP_THREADS);
+  ops[2].selector = (uint8_t)(1 + random_below(random, random_percent(random, 70) ? 24 : 63));
+  if (random_percent(random, 80)) ops[2].delta = (int8_t)(1 + random_below(random, 8));
+  if (random_percent(random, 30)) op.kind = kinds[random_below(random, sizeof kinds)];
+  op.slot++;
+  ops[3] = op;
+  ops[4] = repeat(4, 8 + random_below(random, 17));
+  ops[4].flags = 1;
+  return 5;
+}
+
 size_t random_scenario(struct random *random, uint8_t header[OP_HEADER_BYTES], const struct program_slots *slots,
                        struct op ops[SCENARIO_OPS_MAX]) {
-  switch (random_below(random, 4)) {
+  switch (random_below(random, 5)) {
     case 0:
       return shrink_class(random, header, slots, ops);
     case 1:
       return free_behind_gap(random, header, slots, ops);
     case 2:
       return stop_within_call(random, slots, ops);
+    case 3:
+      return stop_everywhere(random, slots, ops);
     default:
       return damage_free_block(random, header, slots, ops);
   }
