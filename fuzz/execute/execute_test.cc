@@ -71,6 +71,20 @@ Input Misuse(op_misuse misuse, unsigned flags = 0, int delta = 1) {
   });
 }
 
+// The slab of what is freed twice is free: the direct variant promises to notice that.
+Input MisuseOfDirect(op_misuse misuse, size_t size) {
+  return Program([=](Input *input) {
+    Add(input, OP_MALLOC, 0, 0, Selector(size));
+    Add(input, OP_MALLOC, 0, 1, Selector(size));
+    if (misuse == OP_MISUSE_DOUBLE_FREE) {
+      Add(input, OP_FREE, 0, 0, 0);
+      Add(input, OP_FREE, 0, 1, 0);
+      Add(input, OP_TRIM, 0, 0, 0);
+    }
+    Add(input, OP_MISUSE, 0, 1, misuse, 1);
+  });
+}
+
 void Execute(const heap *first, const heap *second, const Input &input) {
   static execution execution;
   execution.misuse = second == nullptr ? misuse_operation : nullptr;
@@ -208,7 +222,7 @@ INSTANTIATE_TEST_SUITE_P(
                 return static_cast<void *>(moved);
               };
             }},
-        Lie{"FailedReallocWrites", "content", "", OneOperation(OP_REALLOC, 0, 1000),
+        Lie{"FailedReallocWrites", "content", ".*operation 2, realloc", OneOperation(OP_REALLOC, 0, 1000),
             [] {
               lying.realloc = [](void *user, size_t) -> void * {
                 *static_cast<char *>(user) = static_cast<char>(*static_cast<char *>(user) + 1);
@@ -216,8 +230,27 @@ INSTANTIATE_TEST_SUITE_P(
                 return nullptr;
               };
             }},
+        Lie{"FreeAlignedSizedChangesErrno", "error", "free_sized changed errno", Program([](Input *input) {
+              Add(input, OP_MEMALIGN, 0, 0, Selector(100), 6);
+              Add(input, OP_FREE_SIZED, 0, 0, 0);
+            }),
+            [] {
+              lying.free_aligned_sized = [](void *user, size_t alignment, size_t size) {
+                honest->free_aligned_sized(user, alignment, size);
+                ChangesErrno();
+              };
+            }},
+        Lie{"ReallocToNothingChangesErrno", "error", "realloc to 0 bytes changed errno",
+            OneOperation(OP_REALLOC, 7, 100),
+            [] {
+              lying.realloc = [](void *user, size_t size) {
+                void *none = honest->realloc(user, size);
+                ChangesErrno();
+                return none;
+              };
+            }},
         Lie{"CallocLeavesAByte", "zero", "", OneOperation(OP_CALLOC, 0, 100), [] { lying.calloc = Zeroless; }},
-        Lie{"UsableSizeIsLess", "usable", "", OneOperation(OP_USABLE_SIZE, 0, 0),
+        Lie{"UsableSizeIsLess", "usable", ".*operation 1, malloc", OneOperation(OP_USABLE_SIZE, 0, 0),
             [] { lying.usable_size = [](const void *user) { return honest->usable_size(user) - 1; }; }},
         Lie{"IsNotAligned", "alignment", "", MallocAndFree(1000),
             [] { lying.malloc = [](size_t size) -> void * { return static_cast<char *>(honest->malloc(size)) + 8; }; }},
@@ -283,6 +316,43 @@ TEST_P(OfMisuse, IsFound) {
               std::string("oracle ") + lie.oracle + ": " + lie.says);
 }
 
+// Of the direct variant's, which goes on as if nothing were wrong.
+class OfMisuseOfDirect : public ALie {};
+
+TEST_P(OfMisuseOfDirect, IsFound) {
+  const Lie &lie = GetParam();
+  Execute(heap_direct_small(), nullptr, lie.input);
+  EXPECT_EXIT(ExecuteWith(lie.oracle, Of(heap_direct_small(), lie), nullptr, lie.input),
+              testing::KilledBySignal(SIGABRT), std::string("oracle ") + lie.oracle + ": " + lie.says);
+}
+
+void FreesOnlyWhatIsThere() {
+  lying.free = [](void *user) {
+    heap_place place;
+    if (honest->locate(user, &place)) honest->free(user);
+  };
+}
+
+INSTANTIATE_TEST_SUITE_P(Promises, OfMisuseOfDirect,
+                         testing::Values(Lie{"DoubleFreeOfAFreeSlab", "misuse", "0 reports of one misuse.*double_free",
+                                             MisuseOfDirect(OP_MISUSE_DOUBLE_FREE, 100), FreesOnlyWhatIsThere},
+                                         Lie{"Foreign", "misuse", "0 reports of one misuse.*free_foreign",
+                                             MisuseOfDirect(OP_MISUSE_FREE_FOREIGN, 100), FreesOnlyWhatIsThere},
+                                         Lie{"InteriorOfALargeBlock", "misuse",
+                                             "0 reports of one misuse.*free_interior",
+                                             MisuseOfDirect(OP_MISUSE_FREE_INTERIOR, 100000), FreesOnlyWhatIsThere},
+                                         Lie{"AnotherKind", "misuse", "reported as \"a lie\".*double_free",
+                                             MisuseOfDirect(OP_MISUSE_DOUBLE_FREE, 100),
+                                             [] {
+                                               lying.set_misuse_handler = NoteHandler;
+                                               lying.free = [](void *user) {
+                                                 heap_place place;
+                                                 honest->locate(user, &place) ? honest->free(user)
+                                                                              : Report(HAK_MISUSE_DOUBLE_FREE, user);
+                                               };
+                                             }}),
+                         NameOf);
+
 INSTANTIATE_TEST_SUITE_P(
     Reports, OfMisuse,
     testing::Values(
@@ -329,6 +399,14 @@ INSTANTIATE_TEST_SUITE_P(
             [] { lying.usable_size = [](const void *) { return size_t{5}; }; }},
         Lie{"AWrongSizeIsTaken", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_WRONG_SIZE),
             [] { lying.free_sized = [](void *user, size_t) { honest->free_sized(user, 100); }; }},
+        Lie{"UnderflowIsTaken", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_UNDERFLOW),
+            [] { lying.free = [](void *) {}; }},
+        Lie{"OverflowIsTaken", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_OVERFLOW),
+            [] { lying.free = [](void *) {}; }},
+        Lie{"ForeignIsTaken", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_FREE_FOREIGN),
+            [] { lying.free = [](void *) {}; }},
+        Lie{"AWrongAlignmentIsTaken", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_WRONG_ALIGNMENT),
+            [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
         Lie{"NoDamageIsSeen", "misuse", "byte .* of a free block was changed, and the heap is said to be whole",
             Misuse(OP_MISUSE_WRITE_AFTER_FREE), [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
         Lie{"DamageElsewhere", "misuse", "a write after free was found in another place",

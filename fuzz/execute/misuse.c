@@ -92,8 +92,10 @@ static uint32_t interior_kinds(const struct model *model) {
 
 static struct bad_pointer misaligned_pointer(const struct model *model, unsigned slot, int delta) {
   const struct model_block *block = &model->slots[slot];
-  if (block->user == NULL) return (struct bad_pointer){0};
-  return (struct bad_pointer){.user = block->user + 1 + (unsigned)delta % 15, .kinds = interior_kinds(model)};
+  // Within the block: behind the last one that was carved nothing begins.
+  if (block->user == NULL || block->usable < 2) return (struct bad_pointer){0};
+  size_t offsets = block->usable - 1 < 15 ? block->usable - 1 : 15;
+  return (struct bad_pointer){.user = block->user + 1 + (unsigned)delta % offsets, .kinds = interior_kinds(model)};
 }
 
 static struct bad_pointer interior_pointer(const struct model *model, unsigned slot, int delta, bool forged) {

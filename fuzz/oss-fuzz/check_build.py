@@ -40,7 +40,8 @@ START_RUNS = 4
 # So many, not so long: a fast machine sees what a slow one does.
 FUZZING_RUNS = 500
 # What targets, hakmem and sanitizers say first.
-SAID = re.compile(r"fuzz: |hakmem: |==\d+==|.*runtime error: ")
+SAID = re.compile(r"fuzz: |hakmem: |==\d+==ERROR|runtime error: ")
+TAIL_LINES = 20
 SECTIONS = ("libfuzzer", "env", "asan", "msan", "ubsan")
 LIBFUZZER_ARGUMENTS = ["-rss_limit_mb=2560", "-timeout=25"]
 WALL_LIMIT = 300
@@ -123,9 +124,11 @@ def check_sanitizer(binary, engine, sanitizer):
 
 
 def tail(text):
-    """The end of what was said, and before it what is no stack."""
-    said = [line for line in text[:-1500].splitlines() if SAID.match(line)]
-    return "\n" + "".join(line + "\n" for line in said[:5]) + text[-1500:]
+    """The end of what was said, and before it what is no stack: the target's own lines, then a sanitizer's."""
+    lines = text.splitlines()
+    end = lines[-TAIL_LINES:]
+    said = sorted((line for line in lines[:-TAIL_LINES] if SAID.search(line)), key=lambda line: "fuzz: " not in line)
+    return "\n" + "\n".join(said[:5] + end)
 
 
 def check_libfuzzer(binary, arguments, directory):
@@ -144,6 +147,16 @@ def check_libfuzzer(binary, arguments, directory):
         yield "fuzzing: status %s%s" % (status, tail(text))
 
 
+def find_saved(directory):
+    """What afl-fuzz found; its status does not say so."""
+    try:
+        with open(os.path.join(directory, "default", "fuzzer_stats"), encoding="utf-8") as lines:
+            text = lines.read()
+    except OSError as problem:
+        return ["no fuzzer_stats: %s" % problem]
+    return [" ".join(match) for match in re.findall(r"^(saved_crashes|saved_hangs) +: ([1-9]\d*)$", text, re.M)]
+
+
 def check_afl(binary, directory):
     seeds = os.path.join(directory, "seeds")
     os.mkdir(seeds)
@@ -153,14 +166,17 @@ def check_afl(binary, directory):
     if status != 0:
         yield "startup: status %s%s" % (status, tail(text))
         return
-    command = ["afl-fuzz", "-m", "none", "-t", "25000", "-s", "1337", "-E", str(FUZZING_RUNS), "-i", seeds, "-o",
-               os.path.join(directory, "found"), "--", binary]
+    found = os.path.join(directory, "found")
+    command = ["afl-fuzz", "-m", "none", "-t", "25000", "-s", "1337", "-E", str(FUZZING_RUNS), "-i", seeds, "-o", found,
+               "--", binary]
     status, text = run(command, directory, AFL_SETTINGS)
     if "All set and ready to roll" not in text:
         kind = "startup" if re.search(r"target binary (crashed|terminated)", text, re.I) else "engine"
         yield "%s: afl-fuzz does not begin%s" % (kind, tail(text))
     elif status != 0:
         yield "fuzzing: status %s%s" % (status, tail(text))
+    else:
+        yield from ("fuzzing: %s" % saved for saved in find_saved(found))
 
 
 def read_options(path):

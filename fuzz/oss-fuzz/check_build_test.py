@@ -36,6 +36,21 @@ class NoBuild(unittest.TestCase):
             file.write(data)
         os.chmod(path, 0o755)
 
+    def test_what_afl_found(self):
+        self.assertIn("no fuzzer_stats", "".join(check_build.find_saved(self.directory)))
+        os.mkdir(os.path.join(self.directory, "default"))
+        for crashes, hangs, saved in ((0, 0, []), (1, 0, ["saved_crashes 1"]), (0, 20, ["saved_hangs 20"])):
+            with open(os.path.join(self.directory, "default", "fuzzer_stats"), "w", encoding="utf-8") as stats:
+                stats.write("execs_done        : 508\nsaved_crashes     : %d\nsaved_hangs       : %d\n" % (crashes, hangs))
+            self.assertEqual(check_build.find_saved(self.directory), saved)
+
+    def test_what_was_said(self):
+        noise = ["==12==WARNING: x"] * 9 + ["==12==ERROR: x"] * 9
+        said = check_build.tail("\n".join(noise + ["\rfuzz: oracle locks: y"] + ["    #1 z"] * 99 + ["the end"]))
+        self.assertIn("fuzz: oracle locks: y", said)
+        self.assertIn("the end", said)
+        self.assertLess(said.count("\n"), 30)
+
     def test_no_directory(self):
         nowhere = os.path.join(self.directory, "nowhere")
         self.assertEqual(self.check(nowhere), ["file: %s: No such file or directory" % nowhere])

@@ -296,11 +296,14 @@ static bool is_ours(void) { return schedule.forking && !schedule.in_fork_handler
 static void before_fork(void) {
   if (!is_ours()) return;
   schedule.forking_in_call = now.in_call;
-  now.in_call = false;
-  // An engine that reports a crash in there forks too.
+  // It is one call, which nobody comes between. An engine that reports a crash in there forks too.
+  struct progress was = now;
+  now.points_left = now.accesses_left = 0;
   schedule.in_fork_handler = true;
   if (schedule.policy.in_fork_handler != NULL) schedule.policy.in_fork_handler(schedule.policy.context);
   schedule.in_fork_handler = false;
+  now = was;
+  now.in_call = false;
 }
 
 static void after_fork_in_parent(void) {
