@@ -246,27 +246,33 @@ class Reading : public Scheduled {
   const uint64_t calls_, each_;
 };
 
-TEST(Schedule, NoticesAForkHandlerThatWaits) {
-  class WaitingHandler : public Scheduled {
-   public:
-    using Scheduled::Scheduled;
-    void Work(unsigned) override {
-      bool hangs;
-      schedule_fork(10, &hangs);
-    }
-    void ForkHandler() override {
-      const uint32_t lock = 2;
-      yield_wait(&lock, 2);
-    }
-  };
-  EXPECT_EXIT(WaitingHandler(0).Run(3), testing::ExitedWithCode(7), "stuck: a fork handler waits");
-}
-
 TEST(Schedule, NoticesAnEndlessCall) {
   EXPECT_EXIT(Reading(1, UINT64_MAX).Run(1), testing::ExitedWithCode(7), "stuck: a call goes on without an end");
 }
 
 TEST(Schedule, CallsTogetherAccessMoreThanOneMay) { Reading(3, uint64_t{1} << 26).Run(1); }
+
+class Handling : public Scheduled {
+ public:
+  explicit Handling(bool waits) : Scheduled(0), waits_(waits) {}
+  void Work(unsigned) override {
+    bool hangs;
+    schedule_fork(10, &hangs);
+  }
+  void ForkHandler() override {
+    const uint32_t lock = 2;
+    if (waits_) yield_wait(&lock, 2);
+    for (;;) __sanitizer_cov_load8(this);
+  }
+
+ private:
+  const bool waits_;
+};
+
+TEST(Schedule, NoticesAForkHandlerThatWaitsOrHasNoEnd) {
+  EXPECT_EXIT(Handling(true).Run(3), testing::ExitedWithCode(7), "stuck: a fork handler waits");
+  EXPECT_EXIT(Handling(false).Run(3), testing::ExitedWithCode(7), "stuck: a call goes on without an end");
+}
 
 class Forking : public Scheduled {
  public:
