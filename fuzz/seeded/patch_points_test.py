@@ -23,7 +23,7 @@ LAYERS = ["base", "os", "page_arena", "shared_pool", "thread_cache", "api"]
 BUGS_MIN = 40
 # With this the compiler makes them, and this is the name of the variable that chooses one.
 DEFINE, VARIABLE = "HAK_SEEDED_BUG", b"hak_seeded_bug"
-YIELD = re.compile(rb"yield_(?:point|wait|wake|released)\b")
+YIELD = re.compile(rb"yield_(?:point|wait|wake|released)\b|__sanitizer_cov_")
 BUILD_NAMES = re.compile(r"(BUILD|BUILD\.bazel|WORKSPACE|MODULE\.bazel|.*\.bzl|.*\.bazelrc|.*\.sh|run)$")
 ARGUMENTS = None
 
