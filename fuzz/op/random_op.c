@@ -9,7 +9,7 @@
 // How often each kind is made.
 static const uint8_t kind_weights[OP_KINDS] = {
     [OP_MALLOC] = 20,        [OP_CALLOC] = 7,      [OP_REALLOC] = 12,   [OP_REALLOCARRAY] = 2, [OP_ALIGNED_ALLOC] = 3,
-    [OP_POSIX_MEMALIGN] = 2, [OP_MEMALIGN] = 2,    [OP_PAGE_ALLOC] = 1, [OP_FREE] = 18,        [OP_FREE_SIZED] = 6,
+    [OP_POSIX_MEMALIGN] = 2, [OP_MEMALIGN] = 2,    [OP_PAGE_ALLOC] = 2, [OP_FREE] = 18,        [OP_FREE_SIZED] = 6,
     [OP_FREE_RANGE] = 3,     [OP_USABLE_SIZE] = 1, [OP_WRITE] = 2,      [OP_VERIFY] = 1,       [OP_TRIM] = 3,
     [OP_STATISTICS] = 2,     [OP_CHECK_HEAP] = 1,  [OP_CLOCK] = 2,      [OP_FAULT] = 2,        [OP_PURGE_MODE] = 1,
     [OP_THREAD_SWITCH] = 5,  [OP_THREAD_EXIT] = 1, [OP_MISUSE] = 4,     [OP_REPEAT] = 5,
@@ -79,6 +79,8 @@ void random_size(struct random *random, const struct program *program, struct op
   }
   if (choice < 70) {
     op->selector = (uint8_t)random_below(random, 20);  // the smallest classes
+  } else if (choice < 73) {
+    op->selector = (uint8_t)(UINT8_MAX - random_below(random, 12));  // what nobody can have
   } else if (choice < 85) {
     op->selector = (uint8_t)random_next(random);
   } else {

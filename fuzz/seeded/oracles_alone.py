@@ -70,8 +70,11 @@ def failing_inputs(binary, bug, files, oracles="all", input_timeout=trial.INPUT_
     while rest and len(failing) < FAILING_MAX and hangs < HANGS_MAX and not counted_run.STOP.is_set():
         result = trial.replay_corpus(binary, bug, rest, oracles=oracles, limit=600, input_timeout=input_timeout)
         file = file_that_failed(result)
-        if not result.detected or file not in rest:
+        if not result.detected:
             break
+        # libFuzzer executes an empty input first: what fails there fails with each.
+        if file not in rest:
+            file = rest[0]
         failing.append((file, oracle_that_spoke(result)))
         hangs += "libFuzzer: timeout" in result.output
         rest = rest[rest.index(file) + 1:]
