@@ -101,11 +101,12 @@ def find_inputs(bug, target, seconds, directory):
     return ([artifact], "libFuzzer") if result.detected and os.path.exists(artifact) else ([], "")
 
 
-def who_sees(binary, bug, inputs, oracle):
-    """Whether the oracle alone, or a crash, detects the bug by one of the inputs."""
+def who_sees(binary, bug, inputs, oracle, crashes):
+    """Whether the oracle alone, or a crash with none, detects the bug by one of the inputs. What crashes or hangs only where an
+    oracle is on does so in what it asks, and is seen by it."""
     if oracle == CRASH:
         return any(who == CRASH for _, who in failing_inputs(binary, bug, inputs, "none"))
-    return any(who == oracle for _, who in failing_inputs(binary, bug, inputs, oracle, ALONE_TIMEOUT))
+    return any(who == oracle or not crashes for _, who in failing_inputs(binary, bug, inputs, oracle, ALONE_TIMEOUT))
 
 
 def examine(bug, targets, oracles, seconds):
@@ -119,8 +120,10 @@ def examine(bug, targets, oracles, seconds):
             inputs, how[name] = find_inputs(bug, targets[name], seconds, directory)
             # A second target has only to say what the first did not.
             known = {oracle for found in seen.values() for oracle in found}
-            seen[name] = [oracle for oracle in list(oracles) + [CRASH]
-                          if inputs and oracle not in known and who_sees(binary, bug.number, inputs, oracle)]
+            crashes = CRASH in known or who_sees(binary, bug.number, inputs, CRASH, True)
+            seen[name] = [oracle for oracle in oracles
+                          if inputs and oracle not in known and who_sees(binary, bug.number, inputs, oracle, crashes)]
+            seen[name] += [CRASH] if crashes and CRASH not in known else []
             if counted_run.STOP.is_set():
                 return None
     return {"bug": bug.number, "name": bug.name, "seen": seen, "how": how}

@@ -56,10 +56,12 @@ class Inputs(unittest.TestCase):
     def test_one_alone(self):
         files = ["2_zero", "4_crash", "5_content_zero"]
         for oracle, wanted in (("zero", True), ("content", True), ("crash", True), ("usable", False)):
-            self.assertEqual(oracles_alone.who_sees("b", 1, files, oracle), wanted, oracle)
-        self.assertFalse(oracles_alone.who_sees("b", 1, ["2_zero"], "crash"))
+            self.assertEqual(oracles_alone.who_sees("b", 1, files, oracle, True), wanted, oracle)
+        self.assertFalse(oracles_alone.who_sees("b", 1, ["2_zero"], "crash", True))
         # An oracle that would speak only behind a crash does not.
-        self.assertFalse(oracles_alone.who_sees("b", 1, ["4_crash_zero"], "zero"))
+        self.assertFalse(oracles_alone.who_sees("b", 1, ["4_crash_zero"], "zero", True))
+        # Where nothing crashes without oracles, it is the oracle that does.
+        self.assertTrue(oracles_alone.who_sees("b", 1, ["4_crash"], "zero", False))
 
     def test_kept(self):
         failing = [("%d" % i, "zero") for i in range(9)] + [("a", "crash"), ("b", "crash"), ("c", "usable")]

@@ -141,6 +141,11 @@ class PatchPoints(unittest.TestCase):
         self.assertEqual([path for path in shipped if has_yields(path)], [])
         self.assertTrue(any(has_yields(path) for path in ARGUMENTS.scheduled.split()))
 
+    def test_page_of_oracles(self):
+        with open(os.path.join(bugs_table.ROOT, "docs", "fuzzing_oracles.md"), encoding="utf-8") as page:
+            self.assertEqual(find_unlisted(self.bugs, page.read()), [],
+                             "tools/bazel run //fuzz:oracles_alone makes docs/fuzzing_oracles.md anew")
+
 
 GOOD = ('SEEDED_BUG(1, a_name, "os/lock.c", "both", "threads", "crash", "", "A sentence,"\n           " of two parts.")\n'
         'SEEDED_BUG(2, second, "api/malloc_api.c", "box", "misuse", "misuse", "x 1", "Another.")\n')
