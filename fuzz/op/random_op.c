@@ -77,9 +77,9 @@ void random_size(struct random *random, const struct program *program, struct op
       return;
     }
   }
-  if (choice < 70) {
+  if (choice < 67) {
     op->selector = (uint8_t)random_below(random, 20);  // the smallest classes
-  } else if (choice < 73) {
+  } else if (choice < 70) {
     op->selector = (uint8_t)(UINT8_MAX - random_below(random, 12));  // what nobody can have
   } else if (choice < 85) {
     op->selector = (uint8_t)random_next(random);
