@@ -80,11 +80,11 @@ struct op {
   int8_t delta;
 };
 
-// The header: how the heap is set up.
 // From this value on, and so many, byte 5 of the header is for several superslabs in a row that are somebody else's.
 #define OP_OCCUPIED_ROWS 24
 #define OP_OCCUPIED_ROW_COUNT 8
 
+// The header: how the heap is set up.
 struct op_setup {
   uint32_t chain_kib;
   uint32_t pool_chains;

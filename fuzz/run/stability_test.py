@@ -53,10 +53,9 @@ def read_map(path):
         return set(lines.read().split())
 
 
-def variable_edges(maps, name):
-    """EDGE:STEP of the edges that not every execution of an input came along as often."""
-    executions = [read_map(os.path.join(maps, "%d.%s" % (time, name))) for time in range(TIMES)]
-    return set.union(*executions) - set.intersection(*executions)
+def read_maps(maps, name):
+    """EDGE:STEP of each execution of an input."""
+    return [read_map(os.path.join(maps, "%d.%s" % (time, name))) for time in range(TIMES)]
 
 
 def find_problems(binary, corpus, directory):
@@ -71,11 +70,12 @@ def find_problems(binary, corpus, directory):
     most = 0
     for name in names:
         try:
-            edges = variable_edges(maps, name)
+            executions = read_maps(maps, name)
         except OSError as problem:
             problems.append("%s was not executed: %s" % (name, problem.strerror))
             continue
-        most = max(most, len(read_map(os.path.join(maps, "0." + name))))
+        most = max(most, len(executions[0]))
+        edges = set.union(*executions) - set.intersection(*executions)
         if edges:
             problems.append("%s: %d edges differ: %s" % (name, len(edges), " ".join(sorted(edges)[:SHOWN])))
     print("%d inputs, with %d edges at most" % (len(names), most))
