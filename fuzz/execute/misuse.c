@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Misuse, and what must come of it. Layer: execute. Not instrumented. Test:
-// fuzz/execute/execute_test.cc, and seeded bugs 74 and 80 to 90.
+// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: fuzz/execute/misuse_test.cc, and seeded bugs 74
+// and 80 to 90.
 
 #include "fuzz/execute/misuse.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define KINDS(...) kinds_of((const enum hak_misuse_kind[]){__VA_ARGS__, HAK_MISUSE_NONE})
-#define HEADER_LIVE_TO_FREE 0x40u
+#include "fuzz/execute/bad_pointer.h"
+
+#define KINDS BAD_POINTER_KINDS
 
 static struct {
   unsigned count;
@@ -52,178 +53,162 @@ void misuse_end(struct execution *execution) {
   ORACLE_CHECK(misuse, damaged_byte == NULL, "a write after free was never reported");
 }
 
-static uint32_t kinds_of(const enum hak_misuse_kind *kinds) {
-  uint32_t mask = 0;
-  for (; *kinds != HAK_MISUSE_NONE; kinds++) mask |= 1u << *kinds;
-  return mask;
-}
-
-// ---- A pointer that is not to be given back --------------------------------------------------------------------------
-
-struct bad_pointer {
-  char *user;  // NULL: there is none in this state of the heap
-  uint32_t kinds;
-  // A byte that is changed for the call, and what it becomes; NULL: none is.
-  uint8_t *byte;
-  uint8_t value;
-};
-
-// The direct variant knows only that no block begins there.
-static struct bad_pointer freed_pointer(const struct model *model, unsigned slot) {
-  struct bad_pointer bad = {.user = (char *)model->freed[slot]};
-  struct heap_place place;
-  if (bad.user == NULL) return bad;
-  if (model->heap->checks_level != 2) {
-    bad.kinds = KINDS(HAK_MISUSE_INVALID_POINTER);
-  } else if (model->heap->locate(bad.user, &place) && place.size_class != 0) {
-    // A block of the run that is there now, which may not have been handed out since that run began.
-    bad.kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_USE_AFTER_FREE, HAK_MISUSE_INVALID_POINTER);
-  } else {
-    bad.kinds = KINDS(HAK_MISUSE_DOUBLE_FREE, HAK_MISUSE_USE_AFTER_FREE, HAK_MISUSE_INVALID_POINTER,
-                      HAK_MISUSE_INTERIOR_POINTER);
-  }
-  return bad;
-}
-
-// Of the direct variant as above.
-static uint32_t interior_kinds(const struct model *model) {
-  return model->heap->checks_level == 2 ? KINDS(HAK_MISUSE_INTERIOR_POINTER) : KINDS(HAK_MISUSE_INVALID_POINTER);
-}
-
-static struct bad_pointer misaligned_pointer(const struct model *model, unsigned slot, int delta) {
-  const struct model_block *block = &model->slots[slot];
-  // Within the block: behind the last one that was carved nothing begins.
-  if (block->user == NULL || block->usable < 2) return (struct bad_pointer){0};
-  size_t offsets = block->usable - 1 < 15 ? block->usable - 1 : 15;
-  return (struct bad_pointer){.user = block->user + 1 + (unsigned)delta % offsets, .kinds = interior_kinds(model)};
-}
-
-static struct bad_pointer interior_pointer(const struct model *model, unsigned slot, int delta, bool forged) {
-  const struct model_block *block = &model->slots[slot];
-  if (block->user == NULL || block->usable <= 16) return (struct bad_pointer){0};
-  size_t steps = (block->usable - 1) / 16;
-  struct bad_pointer bad = {.user = block->user + 16 * (1 + (unsigned)delta % steps), .kinds = interior_kinds(model)};
-  if (forged) {
-    bad.byte = (uint8_t *)bad.user - 1;
-    bad.value = block->place.size_class != 0 ? *model->heap->header(block->user) : 0x81;
-  }
-  return bad;
-}
-
-static struct bad_pointer foreign_pointer(int delta) {
-  static char global[64] __attribute__((aligned(64)));
-  static const uintptr_t addresses[] = {
-      1, 16, 4096, UINTPTR_MAX, UINTPTR_MAX - 15, (uintptr_t)1 << 63, (uintptr_t)1 << 47};
-  const unsigned count = sizeof addresses / sizeof addresses[0];
-  unsigned choice = (unsigned)(uint8_t)delta % (count + 2);
-  struct bad_pointer bad = {.user = global + 16, .kinds = KINDS(HAK_MISUSE_INVALID_POINTER)};
-  if (choice < count) bad.user = (char *)addresses[choice];
-  if (choice == count) bad.user = (char *)__builtin_frame_address(0);
-  return bad;
-}
-
-static struct bad_pointer find_pointer(const struct model *model, unsigned kind, unsigned slot, int delta) {
-  switch (kind) {
-    case OP_MISUSE_DOUBLE_FREE:
-      return freed_pointer(model, slot);
-    case OP_MISUSE_FREE_MISALIGNED:
-      return misaligned_pointer(model, slot, delta);
-    case OP_MISUSE_FREE_INTERIOR:
-      return interior_pointer(model, slot, delta, false);
-    case OP_MISUSE_FREE_FORGED:
-      return interior_pointer(model, slot, delta, true);
-    default:
-      return foreign_pointer(delta);
-  }
-}
-
-// ---- A block that was damaged ---------------------------------------------------------------------------------------
-
-static struct bad_pointer underflown_block(const struct model *model, unsigned slot, int delta) {
-  const struct model_block *block = &model->slots[slot];
-  if (block->user == NULL || delta == 0) return (struct bad_pointer){0};
-  // A large block has a guard in front, except where a greater alignment once put it at the beginning of its superslab.
-  bool guarded = model->heap->fills && (uintptr_t)block->user % model->heap->superslab_bytes != 0;
-  if (block->place.size_class == 0 && !guarded) return (struct bad_pointer){0};
-  uint8_t *byte = (uint8_t *)block->user - 1;
-  return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_UNDERFLOW), byte, (uint8_t)(*byte ^ delta)};
-}
-
-static struct bad_pointer overflown_block(const struct model *model, unsigned slot, int delta) {
-  const struct model_block *block = &model->slots[slot];
-  if (block->user == NULL || delta == 0 || !model->heap->fills) return (struct bad_pointer){0};
-  uint8_t *byte = (uint8_t *)block->user + block->size;
-  if (block->size < block->place.usable) {
-    return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_OVERFLOW), byte, (uint8_t)(*byte ^ delta)};
-  }
-  // The next header, of which it is not known here whether its block is live or free.
-  if ((uint8_t)delta == HEADER_LIVE_TO_FREE) return (struct bad_pointer){0};
-  return (struct bad_pointer){block->user, KINDS(HAK_MISUSE_NEXT_OVERWRITTEN), byte, (uint8_t)(*byte ^ delta)};
-}
-
 // ---- The calls ------------------------------------------------------------------------------------------------------
 
-struct expectation {
-  struct execution *execution;
-  uint64_t digest;
-  uint8_t *byte;
-  uint8_t was;
+// What a bad pointer is given to.
+enum wrong_call {
+  WRONG_FREE,
+  WRONG_FREE_SIZED,
+  WRONG_FREE_ALIGNED_SIZED,
+  WRONG_REALLOC,
+  WRONG_REALLOC_TO_NOTHING,
+  WRONG_REALLOCARRAY,
+  WRONG_USABLE_SIZE,
+  // The heap is looked at as a whole, where a block of it is damaged; otherwise free.
+  WRONG_CHECK_HEAP,
 };
 
-static struct expectation expect_misuse(struct execution *execution, const struct bad_pointer *bad) {
-  struct expectation expectation = {.execution = execution, .byte = bad->byte};
-  misuse_expect_none(execution, NULL);
-  if (bad->byte != NULL) {
-    expectation.was = *bad->byte;
-    *bad->byte = bad->value;
-  }
-  if (oracle_is_on(ORACLE_unchanged)) expectation.digest = execution->models[0].heap->digest();
-  errno = 0;
-  return expectation;
+// The name that a report has for it: the direct variant knows only three ways in.
+static const char *name_of_call(const struct heap *heap, enum wrong_call call) {
+  static const char *const names[] = {"free",    "free_sized", "free_aligned_sized", "realloc",
+                                      "realloc", "realloc",    "malloc_usable_size", "hak_check_heap"};
+  bool frees = call <= WRONG_FREE_ALIGNED_SIZED || call == WRONG_REALLOC_TO_NOTHING;
+  return heap->checks_level == 2 || !frees ? names[call] : "free";
 }
 
-static void check_misuse(const struct expectation *expectation, const struct bad_pointer *bad) {
-  struct model *model = &expectation->execution->models[0];
-  if (oracle_is_on(ORACLE_unchanged)) {
-    ORACLE_CHECK(unchanged, model->heap->digest() == expectation->digest, "a call that was reported changed the heap");
+// In one step; so that what it answers can be looked at, and errno.
+static void make_call(const struct heap *heap, enum wrong_call call, void *user, size_t alignment, size_t size) {
+  void *moved = NULL;
+  size_t usable = 0;
+  bool refuses = call == WRONG_REALLOC || call == WRONG_REALLOCARRAY;
+  errno = 0;
+  switch (call) {
+    case WRONG_FREE_SIZED:
+      heap->free_sized(user, size);
+      break;
+    case WRONG_FREE_ALIGNED_SIZED:
+      heap->free_aligned_sized(user, alignment, size);
+      break;
+    case WRONG_REALLOC:
+      moved = heap->realloc(user, size);
+      break;
+    case WRONG_REALLOC_TO_NOTHING:
+      moved = heap->realloc(user, 0);
+      break;
+    case WRONG_REALLOCARRAY:
+      moved = heap->reallocarray(user, 2, size);
+      break;
+    case WRONG_USABLE_SIZE:
+      usable = heap->usable_size(user);
+      break;
+    case WRONG_CHECK_HEAP:
+      if (heap->check_heap(&reports.last) != 0) reports.count++;
+      break;
+    default:
+      heap->free(user);
+      break;
   }
-  if (expectation->byte != NULL) *expectation->byte = expectation->was;
+  int error = errno;
+  ORACLE_CHECK(misuse, moved == NULL, "realloc of a bad pointer gave a block");
+  ORACLE_CHECK(misuse, usable == 0, "malloc_usable_size of a bad pointer is %zu", usable);
+  ORACLE_CHECK(misuse, (error != 0) == refuses, "errno is %d after misuse", error);
+}
+
+static void check_report(const struct model *model, enum wrong_call call, const struct bad_pointer *bad) {
+  const struct hak_misuse *report = &reports.last;
+  const char *function = name_of_call(model->heap, call);
+  bool is_of_free_block = report->kind == HAK_MISUSE_DOUBLE_FREE || report->kind == HAK_MISUSE_USE_AFTER_FREE;
+  ORACLE_CHECK(misuse, (1u << report->kind & bad->kinds) != 0, "reported as \"%s\"", report->message);
+  ORACLE_CHECK(misuse, !is_of_free_block || (report->kind == HAK_MISUSE_USE_AFTER_FREE) == (call == WRONG_USABLE_SIZE),
+               "reported as \"%s\"", report->message);
+  ORACLE_CHECK(misuse, strcmp(report->function, function) == 0, "%s is reported as %s", function, report->function);
+  // The heap as a whole is read upwards: what is in front of the block is behind another one.
+  if (call == WRONG_CHECK_HEAP && report->pointer != bad->user && report->kind == HAK_MISUSE_NEXT_OVERWRITTEN) return;
+  ORACLE_CHECK(misuse, report->pointer == bad->user, "%p is reported as %p", (void *)bad->user, report->pointer);
+  if (model->heap->checks_level != 2) return;
+  ORACLE_CHECK(misuse, report->given_size == bad->given && report->expected_size == bad->expected,
+               "%zu instead of %zu was given, and %zu instead of %zu is reported", bad->given, bad->expected,
+               report->given_size, report->expected_size);
+  if (is_of_free_block) {
+    ORACLE_CHECK(misuse, report->block == bad->user && report->offset == 0, "a free block is reported as another one");
+    ORACLE_CHECK(misuse, report->state != HAK_BLOCK_LIVE, "a free block is reported as live");
+  }
+  const struct model_block *block = bad->block;
+  if (block == NULL) return;
+  ORACLE_CHECK(misuse, report->block == block->user, "a report names block %p instead of %p", report->block,
+               (void *)block->user);
+  ORACLE_CHECK(misuse, report->offset == bad->offset, "a report says offset %td instead of %td", report->offset,
+               bad->offset);
+  ORACLE_CHECK(misuse, report->state == HAK_BLOCK_LIVE, "a live block is reported in state %d", report->state);
+  ORACLE_CHECK(misuse, report->requested_size == block->size && report->usable_size == block->place.usable,
+               "a block of %zu bytes, %zu usable, is reported with %zu and %zu", block->size, block->place.usable,
+               report->requested_size, report->usable_size);
+  ORACLE_CHECK(misuse, report->size_class == block->place.size_class, "size class %u is reported as %u",
+               block->place.size_class, report->size_class);
+}
+
+static void call_wrongly(struct execution *execution, enum wrong_call call, const struct bad_pointer *bad,
+                         size_t alignment, size_t size) {
+  const struct model *model = &execution->models[0];
+  uint8_t was = 0;
+  uint64_t digest = 0;
+  misuse_expect_none(execution, NULL);
+  if (bad->byte != NULL) {
+    was = *bad->byte;
+    *bad->byte = bad->value;
+  }
+  if (oracle_is_on(ORACLE_unchanged)) digest = model->heap->digest();
+  make_call(model->heap, call, bad->user, alignment, size);
+  if (oracle_is_on(ORACLE_unchanged)) {
+    ORACLE_CHECK(unchanged, model->heap->digest() == digest, "a call that was reported changed the heap");
+  }
+  if (bad->byte != NULL) *bad->byte = was;
   ORACLE_CHECK(misuse, reports.count == 1, "%u reports of one misuse", reports.count);
-  ORACLE_CHECK(misuse, reports.count == 0 || (1u << reports.last.kind & bad->kinds) != 0, "reported as \"%s\"",
-               reports.last.message);
+  if (reports.count == 1 && oracle_is_on(ORACLE_misuse)) check_report(model, call, bad);
   reports.count = 0;
 }
 
-static void free_wrongly(struct execution *execution, const struct bad_pointer *bad) {
-  struct expectation expectation = expect_misuse(execution, bad);
-  execution->models[0].heap->free(bad->user);
-  check_misuse(&expectation, bad);
+static void give_pointer(struct execution *execution, unsigned misuse, enum wrong_call call, unsigned slot, int delta) {
+  struct bad_pointer bad = bad_pointer_find(&execution->models[0], misuse, slot, delta);
+  if (call == WRONG_CHECK_HEAP) call = WRONG_FREE;
+  if (bad.user != NULL) call_wrongly(execution, call, &bad, 32, 32);
 }
 
-static void realloc_wrongly(struct execution *execution, const struct bad_pointer *bad) {
-  struct expectation expectation = expect_misuse(execution, bad);
-  void *moved = execution->models[0].heap->realloc(bad->user, 32);
-  ORACLE_CHECK(misuse, moved == NULL, "realloc of a bad pointer gave a block");
-  check_misuse(&expectation, bad);
+static void give_damaged_block(struct execution *execution, unsigned misuse, enum wrong_call call, unsigned slot,
+                               int delta) {
+  struct bad_pointer bad = bad_pointer_damage(&execution->models[0], misuse, slot, delta);
+  if (call == WRONG_CHECK_HEAP && execution->models[0].damaged) call = WRONG_FREE;
+  if (call == WRONG_CHECK_HEAP && misuse == OP_MISUSE_UNDERFLOW) bad.kinds |= KINDS(HAK_MISUSE_NEXT_OVERWRITTEN);
+  if (bad.user != NULL) call_wrongly(execution, call, &bad, 32, 32);
 }
 
-static void ask_wrongly(struct execution *execution, const struct bad_pointer *bad) {
-  struct expectation expectation = expect_misuse(execution, bad);
-  size_t usable = execution->models[0].heap->usable_size(bad->user);
-  ORACLE_CHECK(misuse, usable == 0, "malloc_usable_size of a bad pointer is %zu", usable);
-  check_misuse(&expectation, bad);
-}
+// As free_aligned_sized compares it: no alignment is what every block has.
+static size_t alignment_beyond(const struct model_block *block) { return block->alignment > 16 ? block->alignment : 0; }
 
-static void free_with_size(struct execution *execution, unsigned slot, size_t alignment, size_t size, uint32_t kinds) {
+static void give_wrong_size(struct execution *execution, bool aligned, unsigned slot, int delta) {
   const struct model_block *block = &execution->models[0].slots[slot];
-  struct bad_pointer bad = {.user = block->user, .kinds = kinds};
-  struct expectation expectation = expect_misuse(execution, &bad);
-  if (alignment == 0) {
-    execution->models[0].heap->free_sized(bad.user, size);
-  } else {
-    execution->models[0].heap->free_aligned_sized(bad.user, alignment, size);
-  }
-  check_misuse(&expectation, &bad);
+  if (block->user == NULL || delta == 0) return;
+  size_t size = block->size + (size_t)(ptrdiff_t)delta, alignment = alignment_beyond(block);
+  struct bad_pointer bad = {.user = block->user,
+                            .kinds = KINDS(HAK_MISUSE_SIZE_MISMATCH),
+                            .block = block,
+                            // The greatest size is the Box's own word for none.
+                            .given = size - (size == SIZE_MAX),
+                            .expected = block->size};
+  call_wrongly(execution, aligned ? WRONG_FREE_ALIGNED_SIZED : WRONG_FREE_SIZED, &bad, alignment == 0 ? 16 : alignment,
+               size);
+}
+
+static void give_wrong_alignment(struct execution *execution, unsigned slot) {
+  const struct model_block *block = &execution->models[0].slots[slot];
+  if (block->user == NULL) return;
+  size_t expected = alignment_beyond(block);
+  struct bad_pointer bad = {.user = block->user,
+                            .kinds = KINDS(HAK_MISUSE_ALIGNMENT_MISMATCH),
+                            .block = block,
+                            .given = expected == 0 ? 32 : expected * 2,
+                            .expected = expected};
+  call_wrongly(execution, WRONG_FREE_ALIGNED_SIZED, &bad, bad.given, block->size);
 }
 
 // A byte of a free block is changed: the heap is looked at as a whole, and must say so. Then the byte is put back, or stays
@@ -266,58 +251,35 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
   ORACLE_CHECK(check_heap, heap->check_heap(&misuse) == 0, "after the byte was put back: %s", misuse.message);
 }
 
-// The direct variant looks at no header, no size and no state: only at what is in no slab of a class.
-static bool is_promised(const struct model *model, unsigned slot, unsigned kind) {
-  const struct model_block *block = &model->slots[slot];
-  if (model->heap->checks_level == 2 || kind == OP_MISUSE_FREE_FOREIGN) return true;
-  if (kind == OP_MISUSE_DOUBLE_FREE) return !model->heap->in_class_slab(model->freed[slot]);
-  bool is_large = block->user != NULL && block->place.size_class == 0;
-  return is_large && (kind == OP_MISUSE_FREE_MISALIGNED || kind == OP_MISUSE_FREE_INTERIOR);
-}
-
 void misuse_operation(struct execution *execution, const struct op *op, const struct op_arguments *arguments) {
-  struct model *model = &execution->models[0];
-  const struct model_block *block = &model->slots[op->slot];
-  unsigned kind = arguments->misuse, pointer_kind = kind;
-  bool is_box = model->heap->checks_level == 2;
-  oracle_note_operation(execution->number, model->heap->name, op_misuse_name(kind));
-  // The last two call other functions with the pointers of the first five.
-  if (kind == OP_MISUSE_REALLOC || kind == OP_MISUSE_USABLE_SIZE) pointer_kind = (uint8_t)arguments->delta % 5;
-  if (pointer_kind <= OP_MISUSE_FREE_FOREIGN) {
-    struct bad_pointer bad = find_pointer(model, pointer_kind, op->slot, arguments->delta);
-    if (bad.user == NULL || !is_promised(model, op->slot, pointer_kind)) return;
-    if (kind == OP_MISUSE_REALLOC) {
-      realloc_wrongly(execution, &bad);
-    } else if (kind == OP_MISUSE_USABLE_SIZE) {
-      ask_wrongly(execution, &bad);
-    } else {
-      free_wrongly(execution, &bad);
-    }
+  const struct heap *heap = execution->models[0].heap;
+  unsigned misuse = arguments->misuse;
+  int delta = arguments->delta;
+  oracle_note_operation(execution->number, heap->name, op_misuse_name(misuse));
+  if (misuse <= OP_MISUSE_FREE_FOREIGN) {
+    give_pointer(execution, misuse, (enum wrong_call)op->flags, op->slot, delta);
     return;
   }
-  if (!is_box) return;
-  struct bad_pointer bad;
-  switch (kind) {
+  if (misuse == OP_MISUSE_REALLOC || misuse == OP_MISUSE_USABLE_SIZE) {
+    enum wrong_call call = misuse == OP_MISUSE_REALLOC ? WRONG_REALLOC : WRONG_USABLE_SIZE;
+    give_pointer(execution, (uint8_t)delta % 5, call, op->slot, delta);
+    return;
+  }
+  // All others the direct variant does not promise to notice.
+  if (heap->checks_level != 2) return;
+  switch (misuse) {
     case OP_MISUSE_UNDERFLOW:
-      bad = underflown_block(model, op->slot, arguments->delta);
-      if (bad.user != NULL) free_wrongly(execution, &bad);
-      break;
     case OP_MISUSE_OVERFLOW:
-      bad = overflown_block(model, op->slot, arguments->delta);
-      if (bad.user != NULL) free_wrongly(execution, &bad);
+      give_damaged_block(execution, misuse, (enum wrong_call)op->flags, op->slot, delta);
       break;
     case OP_MISUSE_WRITE_AFTER_FREE:
-      write_after_free(execution, op->slot, arguments->delta, op->flags / 2, op->flags % 2 != 0);
+      write_after_free(execution, op->slot, delta, op->flags / 2, op->flags % 2 != 0);
       break;
     case OP_MISUSE_WRONG_SIZE:
-      if (block->user == NULL || arguments->delta == 0) return;
-      free_with_size(execution, op->slot, 0, block->size + (size_t)(ptrdiff_t)arguments->delta,
-                     KINDS(HAK_MISUSE_SIZE_MISMATCH));
+      give_wrong_size(execution, op->flags % 2 != 0, op->slot, delta);
       break;
     case OP_MISUSE_WRONG_ALIGNMENT:
-      if (block->user == NULL) return;
-      free_with_size(execution, op->slot, block->alignment > 16 ? block->alignment * 2 : 32, block->size,
-                     KINDS(HAK_MISUSE_ALIGNMENT_MISMATCH));
+      give_wrong_alignment(execution, op->slot);
       break;
   }
 }

@@ -11,12 +11,15 @@
 #define WHOLE ((size_t)1024)
 // Of longer ones, so many bytes at each end,
 #define EDGE ((size_t)256)
-// and a word after each so many bytes, or so many words.
+// and words between: of small blocks many, at places that differ from block to block,
+#define DENSE ((size_t)32768)
+#define DENSE_STEP ((size_t)512)
+// of large ones one after each so many bytes, or so many words.
 #define STEP ((size_t)8192)
 #define STEPS ((size_t)64)
-// What is looked at for zeroes, as a whole; of more, the edges and a word in each page, or in some of them.
-#define ZERO_WHOLE ((size_t)65536)
+// Zeroes are looked for in so many pages: in all of them, or at both ends and here and there.
 #define PAGE ((size_t)4096)
+#define ZERO_WHOLE (STEPS * PAGE)
 
 static uint64_t word_at(uint64_t key, size_t offset) {
   uint64_t word = (key + offset) * 0x9E3779B97F4A7C15u;
@@ -57,21 +60,29 @@ struct range {
   size_t begin, end;
 };
 
+// Where the words between the ends begin, and how far they are apart.
+static struct range words_between(size_t bytes, uint64_t key) {
+  const size_t words = ~(sizeof(uint64_t) - 1);
+  if (bytes <= DENSE) return (struct range){EDGE + (key >> 32) % DENSE_STEP & words, DENSE_STEP};
+  size_t step = bytes / STEP > STEPS ? bytes / STEPS & words : STEP;
+  return (struct range){step, step};
+}
+
 // The parts of a block of so many bytes that are written, in ascending order; number 0 and on. An empty one ends them.
-static struct range part(size_t bytes, size_t number) {
+static struct range part(size_t bytes, uint64_t key, size_t number) {
   if (bytes <= WHOLE) return (struct range){0, number == 0 ? bytes : 0};
   if (number == 0) return (struct range){0, EDGE};
   size_t tail = (bytes - EDGE) & ~(sizeof(uint64_t) - 1);
-  size_t step = bytes / STEP > STEPS ? (bytes / STEPS) & ~(sizeof(uint64_t) - 1) : STEP;
-  size_t begin = number * step;
+  struct range words = words_between(bytes, key);
+  size_t step = words.end, begin = words.begin + (number - 1) * step;
   if (begin + sizeof(uint64_t) <= tail) return (struct range){begin, begin + sizeof(uint64_t)};
-  bool is_tail = number == 1 || (number - 1) * step + sizeof(uint64_t) <= tail;
+  bool is_tail = number == 1 || begin - step + sizeof(uint64_t) <= tail;
   return is_tail ? (struct range){tail, bytes} : (struct range){0, 0};
 }
 
 void contents_fill(char *block, size_t bytes, uint64_t key) {
   for (size_t i = 0;; i++) {
-    struct range range = part(bytes, i);
+    struct range range = part(bytes, key, i);
     if (range.end == 0) return;
     fill_range(block, range.begin, range.end, key);
   }
@@ -79,7 +90,7 @@ void contents_fill(char *block, size_t bytes, uint64_t key) {
 
 size_t contents_first_wrong(const char *block, size_t bytes, size_t kept, uint64_t key) {
   for (size_t i = 0;; i++) {
-    struct range range = part(bytes, i);
+    struct range range = part(bytes, key, i);
     if (range.end == 0 || range.begin >= kept) return CONTENTS_RIGHT;
     size_t wrong = wrong_in_range(block, range.begin, range.end < kept ? range.end : kept, key);
     if (wrong != CONTENTS_RIGHT) return wrong;
@@ -100,10 +111,9 @@ static size_t not_zero_in_range(const char *block, size_t begin, size_t end) {
 
 size_t contents_first_not_zero(const char *block, size_t bytes) {
   if (bytes <= ZERO_WHOLE) return not_zero_in_range(block, 0, bytes);
-  size_t wrong = not_zero_in_range(block, 0, PAGE);
-  size_t step = bytes / PAGE > STEPS ? bytes / STEPS : PAGE;
-  for (size_t offset = step; wrong == CONTENTS_RIGHT && offset + PAGE < bytes; offset += step) {
-    wrong = not_zero_in_range(block, offset, offset + sizeof(uint64_t));
+  size_t step = bytes / STEPS & ~(PAGE - 1), wrong = CONTENTS_RIGHT;
+  for (size_t offset = 0; wrong == CONTENTS_RIGHT && offset + PAGE < bytes; offset += step) {
+    wrong = not_zero_in_range(block, offset, offset + PAGE);
   }
   return wrong != CONTENTS_RIGHT ? wrong : not_zero_in_range(block, bytes - PAGE, bytes);
 }

@@ -35,9 +35,10 @@ TEST(ContentsTest, EveryByteOfAShortBlock) {
   }
 }
 
-// Both ends of longer ones, and a word here and there.
+// Both ends of longer ones, and words between.
 TEST(ContentsTest, LongBlocks) {
-  for (const size_t bytes : {1025, 1500, 8191, 8192, 8193, 8700, 100000, 1 << 20, (1 << 20) + 5}) {
+  for (const size_t bytes :
+       {1025, 1029, 1500, 4097, 8191, 8192, 8193, 8700, 32768, 32769, 100000, 1 << 20, (1 << 20) + 5}) {
     SCOPED_TRACE(bytes);
     std::vector<char> block = Filled(bytes);
     EXPECT_EQ(0, block[bytes]);
@@ -50,7 +51,7 @@ TEST(ContentsTest, LongBlocks) {
       }
     }
     // A lost piece of two steps is noticed, wherever it is.
-    const size_t lost = bytes / 64 > 8192 ? bytes / 32 : 16384;
+    const size_t lost = bytes <= 32768 ? 1024 : bytes / 64 > 8192 ? bytes / 32 : 16384;
     for (size_t begin = 0; begin + lost < bytes; begin += lost / 3) {
       const std::vector<char> kept(block.begin() + static_cast<ptrdiff_t>(begin),
                                    block.begin() + static_cast<ptrdiff_t>(begin + lost));
@@ -64,6 +65,19 @@ TEST(ContentsTest, LongBlocks) {
   }
 }
 
+// Whatever a small block loses is noticed where its words happen to lie there.
+TEST(ContentsTest, EveryPlaceOfASmallBlock) {
+  constexpr size_t kBytes = 3000, kLost = 8;
+  std::vector<bool> noticed(kBytes);
+  for (uint64_t number = 1; number <= 2000; ++number) {
+    const uint64_t key = number * kKey;
+    std::vector<char> block(kBytes);
+    contents_fill(block.data(), kBytes, key);
+    for (size_t i = 0; i < kBytes; i += kLost) noticed[i] = noticed[i] || block[i] != 0;
+  }
+  for (size_t i = 0; i < kBytes; i += kLost) EXPECT_TRUE(noticed[i]) << i;
+}
+
 // Bytes of another block, or of another place in this one.
 TEST(ContentsTest, OtherContents) {
   for (const size_t bytes : {8, 100, 5000}) {
@@ -75,7 +89,7 @@ TEST(ContentsTest, OtherContents) {
 }
 
 TEST(ContentsTest, ZeroesOfAShortBlock) {
-  for (const size_t bytes : {0, 1, 9, 4095, 4096, 4097, 65536}) {
+  for (const size_t bytes : {0, 1, 9, 4095, 4096, 4097, 65536, 262144}) {
     SCOPED_TRACE(bytes);
     std::vector<char> block(bytes + 1);
     block[bytes] = 1;  // is no byte of the block
@@ -92,7 +106,7 @@ TEST(ContentsTest, ZeroesOfAShortBlock) {
 }
 
 TEST(ContentsTest, ZeroesOfALongBlock) {
-  for (const size_t bytes : {65537, 100000, 1 << 20}) {
+  for (const size_t bytes : {262145, 300000, 1 << 20}) {
     SCOPED_TRACE(bytes);
     std::vector<char> block(bytes);
     EXPECT_EQ(CONTENTS_RIGHT, contents_first_not_zero(block.data(), bytes));

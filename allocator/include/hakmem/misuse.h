@@ -43,16 +43,17 @@ struct hak_misuse {
   size_t size;  // of this struct, in bytes, as the library has it; fields are only ever added at the end
   enum hak_misuse_kind kind;
   enum hak_block_state state;
-  const char *function;        // that found it: "free", "realloc", "malloc", …
-  const char *message;         // the kind in words
-  const void *pointer;         // that the function was given; for what was found in free memory, the address written to
-  const void *block;           // the block that the pointer belongs to; NULL if none does
-  ptrdiff_t offset;            // of the pointer in the block; of the first wrong byte, for kinds that have one
-  size_t requested_size;       // of the block, as it was asked for; 0 where it is not known: allocating_thread is 0 too
-  size_t usable_size;          // of the block, with what rounding up to its size class adds
-  size_t given_size;           // for HAK_MISUSE_SIZE_MISMATCH and HAK_MISUSE_ALIGNMENT_MISMATCH: what the caller said
-  size_t expected_size;        // and what would have been right
-  unsigned size_class;         // of the block; 0 for large ones
+  const char *function;   // that found it: "free", "realloc", "malloc", …
+  const char *message;    // the kind in words
+  const void *pointer;    // that the function was given; for what was found in free memory, the address written to
+  const void *block;      // the block that the pointer belongs to; NULL if none does
+  ptrdiff_t offset;       // of the pointer in the block; of the first wrong byte, for kinds that have one
+  size_t requested_size;  // of the block, as it was asked for; 0 where it is not known: allocating_thread is 0 too
+  size_t usable_size;     // of the block, with what rounding up to its size class adds
+  size_t given_size;      // for HAK_MISUSE_SIZE_MISMATCH and HAK_MISUSE_ALIGNMENT_MISMATCH: what the caller said, or
+                          // SIZE_MAX - 1 where that was SIZE_MAX
+  size_t expected_size;   // and what would have been right
+  unsigned size_class;    // of the block; 0 for large ones
   uint32_t allocating_thread;  // kernel thread ids; 0 where it is not known
   uint32_t freeing_thread;
   // Return addresses, innermost first, with the option box_stacks.
