@@ -129,7 +129,9 @@ static void *move(void *user, size_t usable, size_t size) {
     os_error_set(error);
     return user;
   }
-  memcpy(moved, user, (usable < size ? usable : size) - HAK_SEED_BUG_IF(96, size <= usable));
+  size_t kept = (usable < size ? usable : size) - HAK_SEED_BUG_IF(96, size <= usable);
+  if (HAK_SEED_BUG_IF(116, size <= usable)) kept -= (size <= usable) * (kept > 1024) * (kept % 512);
+  memcpy(moved, user, kept);
   free_inline(user, &box_call_free);
   return moved;
 }

@@ -108,7 +108,7 @@ static enum hak_misuse_kind find_in_class(const struct slab *run, uintptr_t addr
     return HAK_MISUSE_UNDERFLOW;
   }
   uintptr_t wrong = free_memory_check_fill(address + found->capacity - found->record->slack, found->record->slack);
-  if (wrong != 0) {
+  if (wrong != 0 && (call->frees || !HAK_SEED_BUG(117))) {
     misuse->offset = (ptrdiff_t)(wrong - address);
     return HAK_MISUSE_OVERFLOW;
   }
@@ -169,6 +169,7 @@ HAK_COLD enum hak_misuse_kind box_find_misuse(void *user, const struct box_call 
     misuse->kind = find_in_large(address, call, found, misuse);
   }
   if (misuse->kind == HAK_MISUSE_NONE) misuse->kind = compare_call(call, found, misuse);
+  if (HAK_SEED_BUG_IF(118, misuse->offset != 0)) misuse->offset = 0;
   record_table_read_end();
   return misuse->kind;
 }
