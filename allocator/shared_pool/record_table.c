@@ -56,6 +56,7 @@ void record_table_give(struct block_record *records, unsigned pages) {
   bool unread = limited && __atomic_fetch_add(&tables.readers, 0, __ATOMIC_SEQ_CST) == 0;
   if (unread && os_memory_release(records, bytes)) return;
   if (!os_memory_purge(records, bytes) && !HAK_SEED_BUG(52)) memset(records, 0, bytes);
+  if (HAK_SEED_BUG(114)) return;
   lock_acquire(&tables.lock);
   records->link = (struct block *)tables.unused[pages];
   tables.unused[pages] = records;

@@ -45,6 +45,6 @@ void thread_record_give(struct thread_record *record) {
   *(record->previous == NULL ? &records.first : &record->previous->next) = record->next;
   if (record->next != NULL) record->next->previous = record->previous;
   record->next = records.unused;
-  records.unused = record;
+  if (!HAK_SEED_BUG(115)) records.unused = record;
   thread_record_unlock();
 }

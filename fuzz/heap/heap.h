@@ -40,6 +40,12 @@ struct heap_option {
   uint32_t initial, least, greatest;
 };
 
+// What of the allocator's own memory its layers know, because it is in use or because they keep it for reuse.
+struct heap_tables {
+  size_t record_bytes;  // of metadata
+  size_t mapped_bytes;  // of tables, those that metadata come from among them, as far as they count in held_table_bytes
+};
+
 // A free block that some list or quarantine of the allocator holds.
 typedef void (*heap_visit)(void *context, const void *user, unsigned size_class);
 
@@ -99,6 +105,7 @@ struct heap {
   const char *(*visit_free)(heap_visit visit, void *context);
   // What the layers keep of the same things disagrees about; NULL where it does not.
   const char *(*check_structure)(void);
+  struct heap_tables (*count_tables)(void);
   // A number that changes when anything of the allocator's state does: variables, tables and records, but not the memory in
   // which blocks lie.
   uint64_t (*digest)(void);

@@ -17,13 +17,17 @@
 
 class FakeHeap {
  public:
-  static constexpr size_t kStride = 256, kSmallBlocks = 32, kRun = 8192, kRuns = 8, kSlab = 8192;
+  static constexpr size_t kStride = 256, kSmallBlocks = 32, kRun = 8192, kRuns = 8, kSlab = 8192, kMetadata = 192,
+                          kWindow = kSlab + kRuns * kRun;
 
   // How it is wrong.
   std::function<void(hak_statistics *)> spoil_statistics = [](hak_statistics *) {};
   std::function<void(heap_visit, void *)> visit_more = [](heap_visit, void *) {};
   std::function<void(heap_place *)> spoil_place = [](heap_place *) {};
   std::function<size_t(size_t)> spoil_usable = [](size_t usable) { return usable; };
+  std::function<void(heap_tables *)> spoil_tables = [](heap_tables *) {};
+  size_t table_growth = 0;  // with each block
+  bool unmaps = false;      // what is free
   const char *structure = nullptr, *visit_error = nullptr, *lock = nullptr;
   bool nowhere = false, broken = false, keeps_cached = false, skips_first = false, visits_none = false;
   size_t resident = 0, dirty = 0;
@@ -35,10 +39,11 @@ class FakeHeap {
   explicit FakeHeap(unsigned checks_level = 0) {
     current = this;
     memory_ = {};
-    memory_.held_window_bytes = kSlab + kRuns * kRun;
+    memory_.held_window_bytes = kWindow;
     memory_.calls = 3;
     memory_.given_back_bytes = 1000;
     memory_.held_table_bytes = 4096;
+    memory_.limit = SIZE_MAX;
     arena_ = static_cast<char *>(aligned_alloc(kRun, kSlab + kRuns * kRun));
     memset(arena_, 0, kSlab + kRuns * kRun);
     door_ = {};
@@ -67,6 +72,11 @@ class FakeHeap {
     door_.header = [](const void *user) { return static_cast<uint8_t *>(const_cast<void *>(user)) - 1; };
     door_.visit_free = [](heap_visit visit, void *context) { return current->VisitFree(visit, context); };
     door_.check_structure = [] { return current->structure; };
+    door_.count_tables = [] {
+      heap_tables known = {kMetadata, current->memory_.held_table_bytes};
+      current->spoil_tables(&known);
+      return known;
+    };
     door_.resident_bytes = [] { return current->resident; };
     door_.held_lock = [] { return current->lock; };
   }
@@ -86,6 +96,8 @@ class FakeHeap {
       if (i >= sizes.size()) sizes.resize(i + 1, kFree);
       if (sizes[i] != kFree) continue;
       sizes[i] = size;
+      memory_.held_table_bytes += table_growth;
+      memory_.held_window_bytes = kWindow;
       if (size >= kStride) return run(i);
       small(i)[-1] = static_cast<char>(0x81);
       return small(i);
@@ -118,6 +130,7 @@ class FakeHeap {
     purged += given_back;
     memory_.given_back_bytes += given_back;
     if (Live(small_) == 0 && !keeps_cached) small_.clear();
+    if (small_.empty() && Live(large_) == 0 && unmaps) memory_.held_window_bytes = 0;
     return spoil_answer(given_back != 0);
   }
 
@@ -168,6 +181,7 @@ class FakeHeap {
     all->committed_bytes = all->slab_bytes + all->large_bytes + all->dirty_bytes;
     all->mapped_bytes = memory_.held_window_bytes;
     all->system_calls = memory_.calls;
+    all->metadata_bytes = kMetadata;
     all->purged_bytes = 1000 + purged;
     spoil_statistics(all);
     return 0;

@@ -359,6 +359,11 @@ TEST(ModelTest, Conservation) {
       [](FakeHeap *fake) { fake->visit_error = "a list is not whole"; },
       [](FakeHeap *fake) { fake->structure = "two layers disagree"; },
       [](FakeHeap *fake) { fake->spoil_statistics = [](hak_statistics *all) { all->by_class[1].blocks_carved++; }; },
+      // A record in no list; a table that nobody knows any more, and one that two know.
+      [](FakeHeap *fake) { fake->spoil_tables = [](heap_tables *known) { known->record_bytes -= 64; }; },
+      [](FakeHeap *fake) { fake->spoil_statistics = [](hak_statistics *all) { all->metadata_bytes -= 64; }; },
+      [](FakeHeap *fake) { fake->spoil_tables = [](heap_tables *known) { known->mapped_bytes -= 4096; }; },
+      [](FakeHeap *fake) { fake->spoil_tables = [](heap_tables *known) { known->mapped_bytes += 4096; }; },
   };
   ExpectNoOracle(With([](Trial &trial) {
     Populate(trial);
@@ -406,6 +411,12 @@ TEST(ModelTest, ConservationWithLosses) {
   };
   ExpectNoOracle(lost(2, 2));
   ExpectNoOracle(lost(0, 2));
+  // What it has lost of the records is not known.
+  ExpectNoOracle(With([](Trial &trial) {
+    Populate(trial);
+    trial.fake.spoil_tables = [](heap_tables *known) { known->record_bytes = known->mapped_bytes = 0; };
+    model_check_conservation_but(&trial.all, 1);
+  }));
   ExpectOracle("conservation", lost(3, 2));
   ExpectOracle("conservation", lost(1, 0));
 }
@@ -440,6 +451,13 @@ TEST(ModelTest, Drain) {
   ExpectOracle("drain", drained([](Trial &trial) { trial.fake.keeps_cached = true; }));
   ExpectOracle("drain", drained([](Trial &trial) { trial.fake.dirty = 8192; }));
   ExpectOracle("drain", drained([](Trial &trial) { trial.fake.skips_first = true; }));
+  ExpectOracle("drain", drained([](Trial &trial) { trial.fake.table_growth = 4096; }));
+  // Where address space is limited, nothing stays mapped.
+  ExpectOracle("drain", drained([](Trial &trial) { trial.fake.memory()->limit = 1 << 20; }));
+  ExpectNoOracle(drained([](Trial &trial) {
+    trial.fake.memory()->limit = 1 << 20;
+    trial.fake.unmaps = true;
+  }));
   ExpectOracle("returned_memory", drained([](Trial &trial) { trial.fake.resident = 4096; }));
 }
 

@@ -166,6 +166,16 @@ static bool may_be_lost(size_t carved, size_t found, size_t lost) {
   return carved < found ? lost > 0 : carved - found <= lost;
 }
 
+// Of the allocator's own memory, too, nothing is lost: what it took is in use, or is kept for reuse.
+static void check_tables(const struct heap *heap, const struct hak_statistics *all) {
+  const struct heap_tables known = heap->count_tables();
+  ORACLE_CHECK(conservation, all->metadata_bytes == known.record_bytes,
+               "%zu bytes of metadata were taken, and %zu are in use or kept", all->metadata_bytes, known.record_bytes);
+  ORACLE_CHECK(conservation, heap->memory->held_table_bytes == known.mapped_bytes,
+               "%zu bytes of tables are mapped, and %zu are in use or kept", heap->memory->held_table_bytes,
+               known.mapped_bytes);
+}
+
 static void check_conservation(const struct model *model, const struct hak_statistics *all, size_t lost) {
   struct counts counts = {{0}};
   size_t live[HAK_STATISTICS_CLASSES] = {0};
@@ -177,6 +187,7 @@ static void check_conservation(const struct model *model, const struct hak_stati
   }
   const char *wrong = lost == 0 ? model->heap->check_structure() : NULL;
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
+  if (lost == 0) check_tables(model->heap, all);
   wrong = model->heap->visit_free(see_free, &counts);
   ORACLE_CHECK(conservation, wrong == NULL, "%s", wrong);
   for (unsigned size_class = 1; size_class < all->classes; size_class++) {
@@ -219,16 +230,16 @@ void model_check_calls(struct model *model) {
 
 // ---- The end --------------------------------------------------------------------------------------------------------
 
-static void check_nothing_left(const struct hak_statistics *all, bool by_trim) {
+static void check_nothing_left(const struct hak_statistics *all, bool by_trim, bool limited) {
   const char *when = by_trim ? "a trim by each thread" : "each thread's end and a trim";
   ORACLE_CHECK(drain, all->live_bytes == 0, "%zu bytes are live after everything was freed", all->live_bytes);
   ORACLE_CHECK(drain, all->cached_bytes == 0, "%zu bytes are cached after %s", all->cached_bytes, when);
   ORACLE_CHECK(drain, all->committed_bytes == 0, "%zu bytes are committed after %s", all->committed_bytes, when);
+  ORACLE_CHECK(drain, !limited || all->mapped_bytes == 0, "%zu bytes are mapped after %s", all->mapped_bytes, when);
 }
 
 // Each thread for itself gives back what it has: by a trim, or by its end.
-static void give_everything_back(const struct model *model, bool by_trim) {
-  const struct heap *heap = model->heap;
+static void give_everything_back(const struct heap *heap, bool by_trim) {
   for (unsigned thread = 0; thread < HEAP_THREADS; thread++) {
     if (by_trim) {
       heap->play_thread(thread);
@@ -240,16 +251,24 @@ static void give_everything_back(const struct model *model, bool by_trim) {
   heap->trim(0);
 }
 
-// The lowest superslab that is free is used first.
-static void check_first_place(const struct model *model) {
+// The lowest superslab that is free is used first, and again with the tables of the time before.
+static void check_first_place(const struct model *model, bool by_trim) {
   const struct heap *heap = model->heap;
-  struct heap_place place;
-  void *user = heap->malloc(1);
-  if (user == NULL) return;
-  bool located = heap->locate(user, &place);
-  ORACLE_CHECK(drain, located && place.run < heap->superslab_bytes / heap->slab_bytes,
-               "the first block of an empty heap is in slab %u", place.run);
-  heap->free(user);
+  size_t tables_before = SIZE_MAX;
+  for (unsigned i = 0; i < 2; i++) {
+    struct heap_place place;
+    void *user = heap->malloc(1);
+    if (user == NULL) return;
+    bool located = heap->locate(user, &place);
+    ORACLE_CHECK(drain, located && place.run < heap->superslab_bytes / heap->slab_bytes,
+                 "the first block of an empty heap is in slab %u", place.run);
+    size_t tables = heap->memory->held_table_bytes;
+    ORACLE_CHECK(drain, tables <= tables_before, "the first block takes %zu bytes of tables, and %zu the time before",
+                 tables, tables_before);
+    tables_before = tables;
+    heap->free(user);
+    give_everything_back(heap, by_trim);
+  }
 }
 
 // What is dirty for longer than the delay is purged by whoever takes memory next.
@@ -273,12 +292,12 @@ void model_check_drained(struct model *model, bool by_trim) {
   heap->memory->fail_kinds = 0;
   heap->memory->purge_mode = FAKE_PURGE_WORKS;
   if (oracle_is_on(ORACLE_drain)) check_delayed_purge(model);
-  give_everything_back(model, by_trim);
+  give_everything_back(heap, by_trim);
   model_check_calls(model);
   struct hak_statistics all = read_statistics(model);
-  check_nothing_left(&all, by_trim);
+  check_nothing_left(&all, by_trim, heap->memory->limit != SIZE_MAX);
   check_figures(model, &all);
   size_t resident = heap->resident_bytes();
   ORACLE_CHECK(returned_memory, resident == 0, "%zu bytes are resident after a trim", resident);
-  if (oracle_is_on(ORACLE_drain)) check_first_place(model);
+  if (oracle_is_on(ORACLE_drain)) check_first_place(model, by_trim);
 }
