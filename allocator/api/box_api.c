@@ -102,9 +102,7 @@ static void *move_examined(const struct box_block *block, size_t size) {
   size_t old_size = block->capacity - block->record->slack;
   void *moved = malloc_inline(size);
   if (moved == NULL) return NULL;
-  size_t kept = old_size < size ? old_size : size;
-  if (HAK_SEED_BUG_IF(116, size <= old_size)) kept -= (size <= old_size) * (kept > 1024) * (kept % 512);
-  memcpy(moved, block->user, kept);
+  memcpy(moved, block->user, old_size < size ? old_size : size);
   if (!HAK_SEED_BUG(99)) free_old_place(block);
   return moved;
 }
