@@ -278,11 +278,9 @@ static bool is_promised(const struct model *model, unsigned slot, unsigned kind)
 void misuse_operation(struct execution *execution, const struct op *op, const struct op_arguments *arguments) {
   struct model *model = &execution->models[0];
   const struct model_block *block = &model->slots[op->slot];
-  unsigned kind = arguments->misuse, pointer_kind = kind;
+  unsigned kind = arguments->misuse, pointer_kind = arguments->pointer;
   bool is_box = model->heap->checks_level == 2;
   oracle_note_operation(execution->number, model->heap->name, op_misuse_name(kind));
-  // The last two call other functions with the pointers of the first five.
-  if (kind == OP_MISUSE_REALLOC || kind == OP_MISUSE_USABLE_SIZE) pointer_kind = (uint8_t)arguments->delta % 5;
   if (pointer_kind <= OP_MISUSE_FREE_FOREIGN) {
     struct bad_pointer bad = find_pointer(model, pointer_kind, op->slot, arguments->delta);
     if (bad.user == NULL || !is_promised(model, op->slot, pointer_kind)) return;

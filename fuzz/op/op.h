@@ -138,7 +138,9 @@ struct op_arguments {
   uint8_t thread;    // thread switch, thread exit
   uint8_t purge_mode;
   uint8_t misuse;  // enum op_misuse
-  int8_t delta;    // misuse: its argument
+  uint8_t
+      pointer;   // misuse: the same, but for realloc and usable_size the one of the first five whose pointer they get
+  int8_t delta;  // misuse: its argument
   uint32_t milliseconds;
   struct op_fault fault;
 };

@@ -56,7 +56,8 @@ struct op_arguments op_resolve(const struct op *op) {
       arguments.thread = op->flags % OP_THREADS;
       break;
     case OP_MISUSE:
-      arguments.misuse = op->selector % OP_MISUSE_KINDS;
+      arguments.misuse = arguments.pointer = op->selector % OP_MISUSE_KINDS;
+      if (arguments.misuse >= OP_MISUSE_REALLOC) arguments.pointer = (uint8_t)op->delta % 5;
       arguments.delta = op->delta;
       break;
     default:  // free, free sized, usable size, write, verify, statistics, check heap: nothing but the slot
