@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what an engine put down as failing to one directory per bug: run again, made smaller, told apart, and written down.
 
-TARGET/crashes/ID/ has input, original, list.txt and program.c where the input is a program, crash.json, and below regress/ what
+TARGET/crashes/ID/ has input, original, list.txt and program.c, crash.json, and below regress/ what
 `cp -r` brings into fuzz/. TARGET/unreproducible/ID/ has what did not fail each time. ID comes from what failed, so that
 a bug that is met again has its directory already, and only counts up. An artifact is removed when all this is done: a runner
 that is killed before does it again, and finds out that it knows the input.
@@ -190,7 +190,7 @@ class Triage:
         identity = failures.identity_of(failure.key)
         files.write(os.path.join(directory, "original"), data)
         files.write(os.path.join(directory, "input"), small)
-        printed = self.print_program(directory) if self.target.is_program else []
+        printed = self.print_program(directory)
         name = "%s_%s" % (failures.slug_of(failure), identity)
         regression = os.path.join("regress", self.target.name, name)
         os.makedirs(os.path.join(directory, os.path.dirname(regression)))
@@ -210,7 +210,7 @@ class Triage:
         written = []
         environment = {key: value for key, value in os.environ.items() if key != "BUILD_WORKING_DIRECTORY"}
         for name, option in (("list.txt", []), ("program.c", ["--c"])):
-            command = [self.target.printer] + option + [os.path.join(directory, "input")]
+            command = [self.target.printer, "--target=" + self.target.name] + option + [os.path.join(directory, "input")]
             try:
                 # In a session of its own: Ctrl-C is for the runner, which lets this end.
                 run = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

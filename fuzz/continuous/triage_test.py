@@ -155,7 +155,7 @@ class Crashes(WithTarget):
 
     def test_a_printer_that_does_not_print(self):
         for script, printed in (("exit 1", []), ("exit 0", []), ("echo half; exit 1", []),
-                                ('[ "$1" = --c ] || echo list', ["list.txt"]), (None, [])):
+                                ('[ "$2" = --c ] || echo list', ["list.txt"]), (None, [])):
             if script is None:
                 os.unlink(self.target.printer)
             else:
@@ -170,6 +170,19 @@ class Crashes(WithTarget):
             self.assertEqual((bool(record["list"]), record["program"]), (bool(printed), None))
             self.assertEqual(said.getvalue().count("\n"), 2 - len(printed), said.getvalue())
             os.rename(directory, os.path.join(self.state, "before%d" % len(os.listdir(self.state))))
+
+    def test_the_printer_is_told_the_target(self):
+        files.write(self.target.printer, '#!/bin/sh\necho "$@"\n')
+        os.chmod(self.target.printer, 0o755)
+        # Also where inputs are no programs from their first byte on.
+        self.target.is_program = False
+        self.put("libfuzzer_asan", "1 BADzero")
+        [identity] = self.run_triage()
+        directory, record = os.path.join(self.target.crashes, identity), self.record(identity)
+        for name, field, options in (("list.txt", "list", b"--target=one "), ("program.c", "program", b"--target=one --c ")):
+            printed = files.read(os.path.join(directory, name))
+            self.assertTrue(printed.startswith(options) and printed.endswith(b"/input\n"), printed)
+            self.assertEqual(record[field], os.path.join("one", "crashes", identity, name))
 
     def test_records_that_are_damaged(self):
         self.put("libfuzzer_asan", "1 BADzero")

@@ -5,18 +5,9 @@
 
 #include "fuzz/execute/execute.h"
 
-#include <stdio.h>
-#include <string.h>
+#include "fuzz/op/op_target.h"
 
 #define LIVE_BYTES_MAX ((size_t)2 << 20)
-
-void execute_write_options(char *text, size_t bytes, const struct op_setup *setup) {
-  snprintf(
-      text, bytes,
-      "chain_kib=%u,pool_chains=%u,purge_delay_ms=%u,thp=%u,box_scan=%u,box_quarantine_blocks=%u,box_quarantine_kib=%u",
-      setup->chain_kib, setup->pool_chains, setup->purge_delay_ms, setup->thp, setup->box_scan,
-      setup->quarantine_blocks, setup->quarantine_blocks == 0 ? 0 : 256);
-}
 
 void execute_limit_memory(const struct heap *heap, const struct op_setup *setup) {
   if (setup->address_limit_superslabs != 0) {
@@ -35,7 +26,7 @@ void execute_begin(struct execution *execution, const struct heap *first, const 
   if (execution->live_bytes_max == 0) execution->live_bytes_max = LIVE_BYTES_MAX;
   execution->same_trace = execution->setup.quarantine_blocks == 0;
   execution->number = 0;
-  execute_write_options(options, sizeof options, &execution->setup);
+  op_write_options(options, sizeof options, &execution->setup);
   for (size_t i = 0; i < execution->heaps; i++) {
     heaps[i]->reset(options);
     execute_limit_memory(heaps[i], &execution->setup);

@@ -56,8 +56,7 @@ void execute_end(struct execution *execution);
 void execute_input(struct execution *execution, const struct heap *first, const struct heap *second,
                    const uint8_t *data, size_t size);
 
-// Inside: a set-up, as options, and as what the memory calls of a heap say.
-void execute_write_options(char *text, size_t bytes, const struct op_setup *setup);
+// Inside: a set-up, as what the memory calls of a heap say.
 void execute_limit_memory(const struct heap *heap, const struct op_setup *setup);
 // Inside: one call on one heap.
 struct outcome call_operation(struct model *model, const struct op *op, const struct op_arguments *arguments);

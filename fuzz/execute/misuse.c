@@ -55,53 +55,40 @@ void misuse_end(struct execution *execution) {
 
 // ---- The calls ------------------------------------------------------------------------------------------------------
 
-// What a bad pointer is given to.
-enum wrong_call {
-  WRONG_FREE,
-  WRONG_FREE_SIZED,
-  WRONG_FREE_ALIGNED_SIZED,
-  WRONG_REALLOC,
-  WRONG_REALLOC_TO_NOTHING,
-  WRONG_REALLOCARRAY,
-  WRONG_USABLE_SIZE,
-  // The heap is looked at as a whole, where a block of it is damaged; otherwise free.
-  WRONG_CHECK_HEAP,
-};
-
 // The name that a report has for it: the direct variant knows only three ways in.
-static const char *name_of_call(const struct heap *heap, enum wrong_call call) {
+static const char *name_of_call(const struct heap *heap, enum op_call call) {
   static const char *const names[] = {"free",    "free_sized", "free_aligned_sized", "realloc",
                                       "realloc", "realloc",    "malloc_usable_size", "hak_check_heap"};
-  bool frees = call <= WRONG_FREE_ALIGNED_SIZED || call == WRONG_REALLOC_TO_NOTHING;
+  bool frees = call <= OP_CALL_FREE_ALIGNED_SIZED || call == OP_CALL_REALLOC_TO_NOTHING;
   return heap->checks_level == 2 || !frees ? names[call] : "free";
 }
 
 // In one step; so that what it answers can be looked at, and errno.
-static void make_call(const struct heap *heap, enum wrong_call call, void *user, size_t alignment, size_t size) {
+static void make_call(const struct heap *heap, enum op_call call, void *user, size_t alignment, size_t size) {
   void *moved = NULL;
   size_t usable = 0;
-  bool refuses = call == WRONG_REALLOC || call == WRONG_REALLOCARRAY;
+  bool refuses = call == OP_CALL_REALLOC || call == OP_CALL_REALLOCARRAY;
   errno = 0;
   switch (call) {
-    case WRONG_FREE_SIZED:
+    case OP_CALL_FREE_SIZED:
       heap->free_sized(user, size);
       break;
-    case WRONG_FREE_ALIGNED_SIZED:
+    case OP_CALL_FREE_ALIGNED_SIZED:
       heap->free_aligned_sized(user, alignment, size);
       break;
-    case WRONG_REALLOC:
+    case OP_CALL_REALLOC:
       moved = heap->realloc(user, size);
       break;
-    case WRONG_REALLOC_TO_NOTHING:
+    case OP_CALL_REALLOC_TO_NOTHING:
       moved = heap->realloc(user, 0);
       break;
-    case WRONG_REALLOCARRAY:
+    case OP_CALL_REALLOCARRAY:
       moved = heap->reallocarray(user, 2, size);
       break;
-    case WRONG_USABLE_SIZE:
+    case OP_CALL_USABLE_SIZE:
       usable = heap->usable_size(user);
       break;
-    case WRONG_CHECK_HEAP:
+    case OP_CALL_CHECK_HEAP:
       if (heap->check_heap(&reports.last) != 0) reports.count++;
       break;
     default:
@@ -114,16 +101,17 @@ static void make_call(const struct heap *heap, enum wrong_call call, void *user,
   ORACLE_CHECK(misuse, (error != 0) == refuses, "errno is %d after misuse", error);
 }
 
-static void check_report(const struct model *model, enum wrong_call call, const struct bad_pointer *bad) {
+static void check_report(const struct model *model, enum op_call call, const struct bad_pointer *bad) {
   const struct hak_misuse *report = &reports.last;
   const char *function = name_of_call(model->heap, call);
   bool is_of_free_block = report->kind == HAK_MISUSE_DOUBLE_FREE || report->kind == HAK_MISUSE_USE_AFTER_FREE;
   ORACLE_CHECK(misuse, (1u << report->kind & bad->kinds) != 0, "reported as \"%s\"", report->message);
-  ORACLE_CHECK(misuse, !is_of_free_block || (report->kind == HAK_MISUSE_USE_AFTER_FREE) == (call == WRONG_USABLE_SIZE),
+  ORACLE_CHECK(misuse,
+               !is_of_free_block || (report->kind == HAK_MISUSE_USE_AFTER_FREE) == (call == OP_CALL_USABLE_SIZE),
                "reported as \"%s\"", report->message);
   ORACLE_CHECK(misuse, strcmp(report->function, function) == 0, "%s is reported as %s", function, report->function);
   // The heap as a whole is read upwards: what is in front of the block is behind another one.
-  if (call == WRONG_CHECK_HEAP && report->pointer != bad->user && report->kind == HAK_MISUSE_NEXT_OVERWRITTEN) return;
+  if (call == OP_CALL_CHECK_HEAP && report->pointer != bad->user && report->kind == HAK_MISUSE_NEXT_OVERWRITTEN) return;
   ORACLE_CHECK(misuse, report->pointer == bad->user, "%p is reported as %p", (void *)bad->user, report->pointer);
   if (model->heap->checks_level != 2) return;
   ORACLE_CHECK(misuse, report->given_size == bad->given && report->expected_size == bad->expected,
@@ -147,7 +135,7 @@ static void check_report(const struct model *model, enum wrong_call call, const 
                block->place.size_class, report->size_class);
 }
 
-static void call_wrongly(struct execution *execution, enum wrong_call call, const struct bad_pointer *bad,
+static void call_wrongly(struct execution *execution, enum op_call call, const struct bad_pointer *bad,
                          size_t alignment, size_t size) {
   const struct model *model = &execution->models[0];
   uint8_t was = 0;
@@ -168,24 +156,23 @@ static void call_wrongly(struct execution *execution, enum wrong_call call, cons
   reports.count = 0;
 }
 
-static void give_pointer(struct execution *execution, unsigned misuse, enum wrong_call call, unsigned slot, int delta) {
+static void give_pointer(struct execution *execution, unsigned misuse, enum op_call call, unsigned slot, int delta) {
   struct bad_pointer bad = bad_pointer_find(&execution->models[0], misuse, slot, delta);
-  if (call == WRONG_CHECK_HEAP) call = WRONG_FREE;
   if (bad.user != NULL) call_wrongly(execution, call, &bad, 32, 32);
 }
 
-static void give_damaged_block(struct execution *execution, unsigned misuse, enum wrong_call call, unsigned slot,
+static void give_damaged_block(struct execution *execution, unsigned misuse, enum op_call call, unsigned slot,
                                int delta) {
   struct bad_pointer bad = bad_pointer_damage(&execution->models[0], misuse, slot, delta);
-  if (call == WRONG_CHECK_HEAP && execution->models[0].damaged) call = WRONG_FREE;
-  if (call == WRONG_CHECK_HEAP && misuse == OP_MISUSE_UNDERFLOW) bad.kinds |= KINDS(HAK_MISUSE_NEXT_OVERWRITTEN);
+  if (call == OP_CALL_CHECK_HEAP && execution->models[0].damaged) call = OP_CALL_FREE;
+  if (call == OP_CALL_CHECK_HEAP && misuse == OP_MISUSE_UNDERFLOW) bad.kinds |= KINDS(HAK_MISUSE_NEXT_OVERWRITTEN);
   if (bad.user != NULL) call_wrongly(execution, call, &bad, 32, 32);
 }
 
 // As free_aligned_sized compares it: no alignment is what every block has.
 static size_t alignment_beyond(const struct model_block *block) { return block->alignment > 16 ? block->alignment : 0; }
 
-static void give_wrong_size(struct execution *execution, bool aligned, unsigned slot, int delta) {
+static void give_wrong_size(struct execution *execution, enum op_call call, unsigned slot, int delta) {
   const struct model_block *block = &execution->models[0].slots[slot];
   if (block->user == NULL || delta == 0) return;
   size_t size = block->size + (size_t)(ptrdiff_t)delta, alignment = alignment_beyond(block);
@@ -195,8 +182,7 @@ static void give_wrong_size(struct execution *execution, bool aligned, unsigned 
                             // The greatest size is the Box's own word for none.
                             .given = size - (size == SIZE_MAX),
                             .expected = block->size};
-  call_wrongly(execution, aligned ? WRONG_FREE_ALIGNED_SIZED : WRONG_FREE_SIZED, &bad, alignment == 0 ? 16 : alignment,
-               size);
+  call_wrongly(execution, call, &bad, alignment == 0 ? 16 : alignment, size);
 }
 
 static void give_wrong_alignment(struct execution *execution, unsigned slot) {
@@ -208,7 +194,7 @@ static void give_wrong_alignment(struct execution *execution, unsigned slot) {
                             .block = block,
                             .given = expected == 0 ? 32 : expected * 2,
                             .expected = expected};
-  call_wrongly(execution, WRONG_FREE_ALIGNED_SIZED, &bad, bad.given, block->size);
+  call_wrongly(execution, OP_CALL_FREE_ALIGNED_SIZED, &bad, bad.given, block->size);
 }
 
 // A byte of a free block is changed: the heap is looked at as a whole, and must say so. Then the byte is put back, or stays
@@ -253,30 +239,25 @@ static void write_after_free(struct execution *execution, unsigned slot, int del
 
 void misuse_operation(struct execution *execution, const struct op *op, const struct op_arguments *arguments) {
   const struct heap *heap = execution->models[0].heap;
-  unsigned misuse = arguments->misuse;
+  enum op_call call = (enum op_call)arguments->call;
   int delta = arguments->delta;
-  oracle_note_operation(execution->number, heap->name, op_misuse_name(misuse));
-  if (misuse <= OP_MISUSE_FREE_FOREIGN) {
-    give_pointer(execution, misuse, (enum wrong_call)op->flags, op->slot, delta);
-    return;
-  }
-  if (misuse == OP_MISUSE_REALLOC || misuse == OP_MISUSE_USABLE_SIZE) {
-    enum wrong_call call = misuse == OP_MISUSE_REALLOC ? WRONG_REALLOC : WRONG_USABLE_SIZE;
-    give_pointer(execution, (uint8_t)delta % 5, call, op->slot, delta);
+  oracle_note_operation(execution->number, heap->name, op_misuse_name(arguments->misuse));
+  if (arguments->pointer <= OP_MISUSE_FREE_FOREIGN) {
+    give_pointer(execution, arguments->pointer, call, op->slot, delta);
     return;
   }
   // All others the direct variant does not promise to notice.
   if (heap->checks_level != 2) return;
-  switch (misuse) {
+  switch (arguments->misuse) {
     case OP_MISUSE_UNDERFLOW:
     case OP_MISUSE_OVERFLOW:
-      give_damaged_block(execution, misuse, (enum wrong_call)op->flags, op->slot, delta);
+      give_damaged_block(execution, arguments->misuse, call, op->slot, delta);
       break;
     case OP_MISUSE_WRITE_AFTER_FREE:
       write_after_free(execution, op->slot, delta, op->flags / 2, op->flags % 2 != 0);
       break;
     case OP_MISUSE_WRONG_SIZE:
-      give_wrong_size(execution, op->flags % 2 != 0, op->slot, delta);
+      give_wrong_size(execution, call, op->slot, delta);
       break;
     case OP_MISUSE_WRONG_ALIGNMENT:
       give_wrong_alignment(execution, op->slot);

@@ -13,6 +13,7 @@
 
 #include "fuzz/execute/execute.h"
 #include "fuzz/op/op_print.h"
+#include "fuzz/op/op_target.h"
 #include "fuzz/schedule/schedule.h"
 
 #define LIVE_BYTES_MAX ((size_t)2 << 20)
@@ -330,7 +331,7 @@ static void begin(const struct heap *heap) {
   const struct op_setup *setup = &run.program.setup;
   run.heap = heap;
   make_door();
-  execute_write_options(options, sizeof options, setup);
+  op_write_options(options, sizeof options, setup);
   heap->reset(options);
   heap->set_misuse_handler(note_misuse);
   execute_limit_memory(heap, setup);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fuzz/execute/threads.h"
+#include "fuzz/op/op_target.h"
 
 struct reader {
   struct threads_program *program;
@@ -81,20 +82,9 @@ static void read_race(struct reader *reader, const struct op *op, unsigned threa
   reader->need = (uint16_t)reader->program->count;
 }
 
-// Threads that use few classes meet in the shared pool. Which classes is for the seed to say.
-static void narrow(const struct reader *reader, struct op *op) {
-  static const uint8_t least[] = {1, 6, 12, 20, 28, 34, 37, 39};
-  uint32_t seed = reader->program->setup.schedule_seed;
-  if (seed % 2 == 0 || (op->kind > OP_WRITE && op->kind != OP_MISUSE)) return;
-  op->slot %= 32;
-  if (op->kind > OP_PAGE_ALLOC || op->selector >= 192) return;
-  op->selector = (uint8_t)(least[seed / 2 % sizeof least] + op->selector % 3);
-  if (op->kind == OP_MALLOC || op->kind == OP_CALLOC || op->kind == OP_REALLOC) op->delta = 0;
-}
-
 static void read_operation(struct reader *reader, struct op *op, unsigned round) {
   uint32_t mode = reader->program->setup.schedule_points;
-  narrow(reader, op);
+  op_make_narrow(op, reader->program->setup.schedule_seed);
   struct op_arguments arguments = op_resolve(op);
   unsigned thread = (reader->thread + (mode & 4 ? op->slot / 4 : 0)) % OP_THREADS;
   switch (op->kind) {

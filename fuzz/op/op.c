@@ -285,3 +285,17 @@ static_assert(sizeof(misuse_names) / sizeof(misuse_names[0]) == OP_MISUSE_KINDS,
 
 const char *op_kind_name(unsigned kind) { return kind < OP_KINDS ? kind_names[kind] : "?"; }
 const char *op_misuse_name(unsigned kind) { return kind < OP_MISUSE_KINDS ? misuse_names[kind] : "?"; }
+
+const char *op_call_name(unsigned call) {
+  static const char *const names[] = {
+      [OP_CALL_FREE] = "free",
+      [OP_CALL_FREE_SIZED] = "free_sized",
+      [OP_CALL_FREE_ALIGNED_SIZED] = "free_aligned_sized",
+      [OP_CALL_REALLOC] = "realloc",
+      [OP_CALL_REALLOC_TO_NOTHING] = "realloc_to_nothing",
+      [OP_CALL_REALLOCARRAY] = "reallocarray",
+      [OP_CALL_USABLE_SIZE] = "usable_size",
+      [OP_CALL_CHECK_HEAP] = "check_heap",
+  };
+  return call < OP_CALLS ? names[call] : "?";
+}

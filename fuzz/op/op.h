@@ -57,19 +57,32 @@ enum op_kind {
 };
 
 enum op_misuse {
-  OP_MISUSE_DOUBLE_FREE,       // of the block that was last freed from the slot
-  OP_MISUSE_FREE_MISALIGNED,   // free(slot + 1..15)
-  OP_MISUSE_FREE_INTERIOR,     // free(slot + a multiple of 16)
+  OP_MISUSE_DOUBLE_FREE,       // of the block that was last freed from the slot; free, or another call, as flags say
+  OP_MISUSE_FREE_MISALIGNED,   // the same of slot + 1..15
+  OP_MISUSE_FREE_INTERIOR,     // of slot + a multiple of 16
   OP_MISUSE_FREE_FORGED,       // the same, after a header that looks right was written in front of it
-  OP_MISUSE_FREE_FOREIGN,      // free of a stack, a global, an unmapped, a non-canonical address: delta chooses
-  OP_MISUSE_UNDERFLOW,         // the header byte is changed by delta; then free, then the header is restored
+  OP_MISUSE_FREE_FOREIGN,      // of a stack, a global, an unmapped, a non-canonical address: delta chooses
+  OP_MISUSE_UNDERFLOW,         // the header byte is changed by delta; then the call, then the header is restored
   OP_MISUSE_OVERFLOW,          // the byte behind the requested size is; the same
   OP_MISUSE_WRITE_AFTER_FREE,  // a byte of the block that was last freed from the slot; stays changed if flags are odd
-  OP_MISUSE_WRONG_SIZE,        // free_sized(slot, size + delta)
+  OP_MISUSE_WRONG_SIZE,        // free_sized(slot, size + delta), with odd flags free_aligned_sized
   OP_MISUSE_WRONG_ALIGNMENT,   // free_aligned_sized(slot, another alignment, size)
   OP_MISUSE_REALLOC,           // realloc of a pointer as in the first five
   OP_MISUSE_USABLE_SIZE,       // malloc_usable_size of one
   OP_MISUSE_KINDS,
+};
+
+// What a misused pointer or block is given to: flags say so, for the first seven kinds of misuse.
+enum op_call {
+  OP_CALL_FREE,
+  OP_CALL_FREE_SIZED,
+  OP_CALL_FREE_ALIGNED_SIZED,
+  OP_CALL_REALLOC,
+  OP_CALL_REALLOC_TO_NOTHING,
+  OP_CALL_REALLOCARRAY,
+  OP_CALL_USABLE_SIZE,
+  OP_CALL_CHECK_HEAP,  // of a damaged block; free otherwise
+  OP_CALLS,
 };
 
 struct op {
@@ -138,7 +151,10 @@ struct op_arguments {
   uint8_t thread;    // thread switch, thread exit
   uint8_t purge_mode;
   uint8_t misuse;  // enum op_misuse
-  int8_t delta;    // misuse: its argument
+  // Misuse: the same, but for the kinds realloc and usable_size the one of the first five whose pointer they get,
+  uint8_t pointer;
+  uint8_t call;  // what gets it, enum op_call,
+  int8_t delta;  // and its argument.
   uint32_t milliseconds;
   struct op_fault fault;
 };
@@ -171,6 +187,7 @@ bool op_next(struct op_cursor *cursor, struct op *op);
 
 const char *op_kind_name(unsigned kind);
 const char *op_misuse_name(unsigned kind);
+const char *op_call_name(unsigned call);
 
 #ifdef __cplusplus
 }

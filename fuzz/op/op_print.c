@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An input as a list of operations. Layer: op; calls op.h and stdio. Test: op_print_test.cc.
+// An input as a list of operations. Layer: op; calls op.h, op_target.h and stdio. Test: op_print_test.cc.
 
 #include "fuzz/op/op_print.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 // Sizes as they are thought of: those near the limits by their distance.
 struct size_text {
@@ -113,6 +114,7 @@ void op_print_operation(const struct op *op, FILE *output) {
       break;
     case OP_MISUSE:
       fprintf(output, "misuse %s of slot %u, %d", op_misuse_name(arguments.misuse), slot, arguments.delta);
+      if (arguments.call != OP_CALL_FREE) fprintf(output, ", by %s", op_call_name(arguments.call));
       break;
     case OP_REPEAT:
       fprintf(output, "repeat the %u operations before this %u times, slots %u further on each time", slot % 16 + 1,
@@ -124,30 +126,95 @@ void op_print_operation(const struct op *op, FILE *output) {
   }
 }
 
-void op_print_list(const uint8_t *data, size_t size, FILE *output) {
-  struct op_setup setup = op_read_setup(data, size);
-  fprintf(output, "chain_kib %" PRIu32 ", pool_chains %" PRIu32 ", purge_delay_ms %" PRIu32, setup.chain_kib,
-          setup.pool_chains, setup.purge_delay_ms);
+void op_print_operation_of(enum op_target target, const struct op *op, FILE *output) {
+  if (op->kind == OP_MISUSE && target == OP_TARGET_THREADS) {
+    fprintf(output, "two threads free slot %u at once", op->slot);
+    return;
+  }
+  op_print_operation(op, output);
+  if (op->kind == OP_MISUSE && !op_target_does_misuse(target)) fputs("   # left out", output);
+}
+
+void op_print_options(const char *text, FILE *output) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_=,.-+";
+  fputs("HAKMEM_OPTIONS=", output);
+  if (text[strspn(text, plain)] == '\0') {
+    fputs(text, output);
+    return;
+  }
+  fputs("$'", output);
+  for (; *text != '\0'; text++) {
+    if (*text < ' ' || *text > '~') {
+      fprintf(output, "\\x%02x", (uint8_t)*text);
+    } else {
+      fprintf(output, *text == '\'' || *text == '\\' ? "\\%c" : "%c", *text);
+    }
+  }
+  fputc('\'', output);
+}
+
+static void print_setup(const struct op_setup *setup, FILE *output) {
+  fprintf(output, "chain_kib %" PRIu32 ", pool_chains %" PRIu32 ", purge_delay_ms %" PRIu32, setup->chain_kib,
+          setup->pool_chains, setup->purge_delay_ms);
   fprintf(output, ", box_quarantine_blocks %" PRIu32 ", thp %" PRIu32 ", box_scan %" PRIu32 "\n",
-          setup.quarantine_blocks, setup.thp, setup.box_scan);
-  fprintf(output, "limit %" PRIu32 " superslabs, occupied %" PRIu32, setup.address_limit_superslabs, setup.occupied);
-  if (setup.occupied_more != 0) fprintf(output, " and %" PRIu32 " more", setup.occupied_more);
-  fprintf(output, ", schedule %" PRIu32 " with %" PRIu32 " points\n", setup.schedule_seed, setup.schedule_points);
-  for (size_t i = 0; i < op_count(size); i++) {
-    struct op op = op_read(data, i);
-    fprintf(output, "%zu ", i);
-    op_print_operation(&op, output);
-    fputc('\n', output);
+          setup->quarantine_blocks, setup->thp, setup->box_scan);
+}
+
+static void print_environment(const struct op_setup *setup, FILE *output) {
+  fprintf(output, "limit %" PRIu32 " superslabs, occupied %" PRIu32, setup->address_limit_superslabs, setup->occupied);
+  if (setup->occupied_more != 0) fprintf(output, " and %" PRIu32 " more", setup->occupied_more);
+  fprintf(output, ", schedule %" PRIu32 " with %" PRIu32 " points\n", setup->schedule_seed, setup->schedule_points);
+}
+
+static void print_requests(const uint8_t *data, size_t size, FILE *output) {
+  fputs(size % 2 == 0 ? "small slabs\n" : "production's slabs\n", output);
+  for (size_t i = 0; i < op_request_count(size); i++) {
+    struct op_request request = op_read_request(data, i);
+    fprintf(output, "%zu %u times ", i, request.count);
+    if (request.alignment == 0) {
+      fprintf(output, "malloc(%zu)\n", request.size);
+    } else {
+      fprintf(output, "aligned_alloc(%zu, %zu)\n", request.alignment, request.size);
+    }
   }
 }
 
-void op_print_executed(const uint8_t *data, size_t size, FILE *output) {
+void op_print_list(enum op_target target, const uint8_t *data, size_t size, FILE *output) {
+  if (target == OP_TARGET_SIZE_CLASS) {
+    print_requests(data, size, output);
+    return;
+  }
+  struct op_input input = op_read_input(target, data, size);
+  if (target == OP_TARGET_OPTIONS) {
+    op_print_options(input.options, output);
+    fputc('\n', output);
+  } else {
+    print_setup(&input.setup, output);
+  }
+  print_environment(&input.setup, output);
+  for (size_t i = 0; i < op_count(input.size); i++) {
+    struct op op = op_read(input.data, i);
+    op_make(target, &input.setup, &op);
+    fprintf(output, "%zu ", i);
+    op_print_operation_of(target, &op, output);
+    fputc('\n', output);
+  }
+  if (input.operations_max < OP_EXECUTED_MAX) fprintf(output, "at most %zu are executed\n", input.operations_max);
+}
+
+void op_print_executed(enum op_target target, const uint8_t *data, size_t size, FILE *output) {
+  if (target == OP_TARGET_SIZE_CLASS) {
+    print_requests(data, size, output);
+    return;
+  }
+  struct op_input input = op_read_input(target, data, size);
   struct op_cursor cursor;
   struct op op;
-  op_cursor_begin(&cursor, data, size);
-  while (op_next(&cursor, &op)) {
+  op_cursor_begin(&cursor, input.data, input.size);
+  while (op_next(&cursor, &op) && cursor.executed <= input.operations_max) {
+    op_make(target, &input.setup, &op);
     fprintf(output, "%zu (%zu.%u) ", cursor.executed - 1, cursor.index, cursor.round);
-    op_print_operation(&op, output);
+    op_print_operation_of(target, &op, output);
     fputc('\n', output);
   }
 }

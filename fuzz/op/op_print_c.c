@@ -1,199 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An input as a C program, for reports and for other mallocs: the calls that a target makes, in the same order, and simple
-// checks of what they return. Layer: op; calls op.h and stdio. Test: op_print_test.cc and print_program_test.sh.
+// checks of what they return. Layer: op; calls op.h, op_target.h and stdio. Test: op_print_test.cc and printed_..._test.
 
 #include "fuzz/op/op_print.h"
 
-#include <inttypes.h>
-
-// What every program begins with.
-static const char *const prelude[] = {
-    "// With the malloc that it is linked with:       cc program.c",
-    "// With hak_malloc and the rest of hakmem:       cc -DHAKMEM -Iallocator/include program.c ...",
-    "",
-    "#ifndef _GNU_SOURCE",
-    "#define _GNU_SOURCE",
-    "#endif",
-    "#include <malloc.h>",
-    "#include <stdlib.h>",
-    "#include <string.h>",
-    "",
-    "#ifdef HAKMEM",
-    "#include \"hakmem/hakmem.h\"",
-    "#define malloc hak_malloc",
-    "#define calloc hak_calloc",
-    "#define realloc hak_realloc",
-    "#define reallocarray hak_reallocarray",
-    "#define aligned_alloc hak_aligned_alloc",
-    "#define posix_memalign hak_posix_memalign",
-    "#define memalign hak_memalign",
-    "#define valloc hak_valloc",
-    "#define pvalloc hak_pvalloc",
-    "#define free hak_free",
-    "#define malloc_usable_size hak_usable_size",
-    "#define malloc_trim hak_trim",
-    "#define free_with_size hak_free_sized",
-    "#define free_aligned_with_size hak_free_aligned_sized",
-    "#define check_heap() ensure(hak_check_heap(NULL) == 0)",
-    "static inline size_t live_bytes(void) {",
-    "  struct hak_statistics statistics;",
-    "  return hak_get_statistics(&statistics, sizeof statistics) == 0 ? statistics.live_bytes : 0;",
-    "}",
-    "#else",
-    "#define free_with_size(pointer, size) free(pointer)",
-    "#define free_aligned_with_size(pointer, alignment, size) free(pointer)",
-    "#define check_heap() ((void)0)",
-    "#define live_bytes() ((size_t)0)",
-    "#endif",
-    "",
-    "#define SLOTS 256",
-    "#define EDGE 4096",
-    "// An alignment that free_aligned_sized is not told.",
-    "#define OTHER ((size_t)-1)",
-    "#define HELPER static __attribute__((unused))",
-    "",
-    "struct slot {",
-    "  unsigned char *block;",
-    "  size_t size, alignment;  // as asked for; alignment 0: by none of the functions that take one",
-    "  unsigned char fill;",
-    "};",
-    "",
-    "static struct slot slots[SLOTS];",
-    "// Always 0, which the compiler does not know: it would warn of sizes that nobody can have.",
-    "static volatile size_t zero;",
-    "",
-    "HELPER void ensure(int condition) {",
-    "  if (!condition) abort();",
-    "}",
-    "",
-    "// Looks at the first and the last bytes of a block.",
-    "HELPER void check_bytes(const unsigned char *bytes, size_t size, unsigned char value) {",
-    "  for (size_t i = 0; i < size && i < EDGE; i++) ensure(bytes[i] == value && bytes[size - 1 - i] == value);",
-    "}",
-    "",
-    "HELPER void fill(unsigned slot) {",
-    "  struct slot *s = &slots[slot];",
-    "  if (s->block == NULL) return;",
-    "  size_t edge = s->size < EDGE ? s->size : EDGE;",
-    "  s->fill++;",
-    "  memset(s->block, s->fill, edge);",
-    "  memset(s->block + s->size - edge, s->fill, edge);",
-    "}",
-    "",
-    "HELPER void check(unsigned slot) {",
-    "  if (slots[slot].block != NULL) check_bytes(slots[slot].block, slots[slot].size, slots[slot].fill);",
-    "}",
-    "",
-    "HELPER void check_all(void) {",
-    "  for (unsigned i = 0; i < SLOTS; i++) check(i);",
-    "}",
-    "",
-    "HELPER void slot_free(unsigned slot) {",
-    "  check(slot);",
-    "  free(slots[slot].block);",
-    "  slots[slot].block = NULL;",
-    "}",
-    "",
-    "HELPER void slot_free_sized(unsigned slot) {",
-    "  struct slot *s = &slots[slot];",
-    "  check(slot);",
-    "  if (s->alignment == OTHER) {",
-    "    free(s->block);",
-    "  } else if (s->alignment != 0) {",
-    "    free_aligned_with_size(s->block, s->alignment, s->size);",
-    "  } else {",
-    "    free_with_size(s->block, s->size);",
-    "  }",
-    "  s->block = NULL;",
-    "}",
-    "",
-    "HELPER void set(unsigned slot, void *block, size_t size, size_t alignment) {",
-    "  slots[slot].block = block;",
-    "  slots[slot].size = size;",
-    "  slots[slot].alignment = alignment;",
-    "  fill(slot);",
-    "}",
-    "",
-    "HELPER void set_aligned(unsigned slot, void *block, size_t size, size_t alignment) {",
-    "  int is_power = alignment != 0 && (alignment & (alignment - 1)) == 0;",
-    "  if (block != NULL && is_power) ensure(((size_t)block & (alignment - 1)) == 0);",
-    "  set(slot, block, size, is_power ? alignment : OTHER);",
-    "}",
-    "",
-    "HELPER void slot_malloc(unsigned slot, size_t size) {",
-    "  slot_free(slot);",
-    "  set(slot, malloc(size + zero), size, 0);",
-    "}",
-    "",
-    "HELPER void slot_calloc(unsigned slot, size_t count, size_t size) {",
-    "  slot_free(slot);",
-    "  void *block = calloc(count + zero, size + zero);",
-    "  if (block != NULL) check_bytes(block, count * size, 0);",
-    "  set(slot, block, count * size, 0);",
-    "}",
-    "",
-    "HELPER void after_realloc(unsigned slot, void *block, size_t size) {",
-    "  struct slot *s = &slots[slot];",
-    "  if (block == NULL && (s->block == NULL || size != 0)) return;  // it failed, and the block is as it was",
-    "  size_t kept = s->block == NULL || block == NULL ? 0 : s->size < size ? s->size : size;",
-    "  for (size_t i = 0; i < kept && i < EDGE; i++) ensure(((unsigned char *)block)[i] == s->fill);",
-    "  set(slot, block, size, 0);",
-    "}",
-    "",
-    "HELPER void slot_realloc(unsigned slot, size_t size) {",
-    "  check(slot);",
-    "  after_realloc(slot, realloc(slots[slot].block, size + zero), size);",
-    "}",
-    "",
-    "HELPER void slot_reallocarray(unsigned slot, size_t count, size_t size) {",
-    "  check(slot);",
-    "  after_realloc(slot, reallocarray(slots[slot].block, count + zero, size + zero),",
-    "                size == 0 || count <= (size_t)-1 / size ? count * size : 1);",
-    "}",
-    "",
-    "HELPER void slot_aligned_alloc(unsigned slot, size_t alignment, size_t size) {",
-    "  slot_free(slot);",
-    "  set_aligned(slot, aligned_alloc(alignment + zero, size + zero), size, alignment);",
-    "}",
-    "",
-    "HELPER void slot_memalign(unsigned slot, size_t alignment, size_t size) {",
-    "  slot_free(slot);",
-    "  set_aligned(slot, memalign(alignment + zero, size + zero), size, alignment);",
-    "}",
-    "",
-    "HELPER void slot_posix_memalign(unsigned slot, size_t alignment, size_t size) {",
-    "  void *block = NULL;",
-    "  slot_free(slot);",
-    "  if (posix_memalign(&block, alignment + zero, size + zero) != 0) block = NULL;",
-    "  set_aligned(slot, block, size, alignment);",
-    "}",
-    "",
-    "HELPER void slot_valloc(unsigned slot, size_t size) {",
-    "  slot_free(slot);",
-    "  set(slot, valloc(size + zero), size, OTHER);",
-    "}",
-    "",
-    "HELPER void slot_pvalloc(unsigned slot, size_t size) {",
-    "  slot_free(slot);",
-    "  set(slot, pvalloc(size + zero), size, OTHER);",
-    "}",
-    "",
-    "HELPER void slot_usable_size(unsigned slot) {",
-    "  if (slots[slot].block != NULL) ensure(malloc_usable_size(slots[slot].block) >= slots[slot].size);",
-    "}",
-    "",
-    "int main(void) {",
-    "  const size_t live_before = live_bytes();",
-};
-
-static const char *const postlude[] = {
-    "",
-    "  for (unsigned i = 0; i < SLOTS; i++) slot_free(i);",
-    "  ensure(live_bytes() == live_before);",
-    "  return 0;",
-    "}",
-};
+#include "fuzz/op/op_print_c_text.h"
 
 #define PRINT_LINES(lines, output)                                           \
   for (size_t line = 0; line < sizeof(lines) / sizeof((lines)[0]); line++) { \
@@ -240,8 +52,33 @@ static void print_range(const struct op_arguments *arguments, const char *indent
   fprintf(output, "slot_free((%s + k) %% SLOTS);\n", slot);
 }
 
+// Misuse that is a plain call: with a pointer of the first kinds, but for the one that needs a header to be forged.
+static bool is_plain_misuse(enum op_target target, const struct op *op, const struct op_arguments *arguments) {
+  return op->kind == OP_MISUSE && op_target_does_misuse(target) && arguments->pointer <= OP_MISUSE_FREE_FOREIGN &&
+         arguments->pointer != OP_MISUSE_FREE_FORGED;
+}
+
+static void print_misuse(const struct op_arguments *arguments, const char *indent, const char *slot, FILE *output) {
+  fprintf(output, "%smisuse_%s(", indent, op_call_name(arguments->call));
+  switch (arguments->pointer) {
+    case OP_MISUSE_DOUBLE_FREE:
+      fprintf(output, "freed(%s)", slot);
+      break;
+    case OP_MISUSE_FREE_MISALIGNED:
+      fprintf(output, "misaligned(%s, %d)", slot, arguments->delta);
+      break;
+    case OP_MISUSE_FREE_INTERIOR:
+      fprintf(output, "interior(%s, %d)", slot, arguments->delta);
+      break;
+    default:
+      fprintf(output, "foreign(%u)", (uint8_t)arguments->delta);
+      break;
+  }
+  fputs(");\n", output);
+}
+
 // A call, or a comment where there is none; shift is that of the loop around it, or 0.
-static void print_call(const struct op *op, unsigned shift, const char *indent, FILE *output) {
+static void print_call(enum op_target target, const struct op *op, unsigned shift, const char *indent, FILE *output) {
   struct op_arguments arguments = op_resolve(op);
   const char *name = op_kind_name(op->kind);
   struct slot_text slot_expression = slot_text(op->slot, shift);
@@ -286,9 +123,13 @@ static void print_call(const struct op *op, unsigned shift, const char *indent, 
       fprintf(output, "%scheck_heap();\n", indent);
       break;
     default:
-      fprintf(output, "%s// ", indent);
-      op_print_operation(op, output);
-      fputc('\n', output);
+      if (is_plain_misuse(target, op, &arguments)) {
+        print_misuse(&arguments, indent, slot, output);
+      } else {
+        fprintf(output, "%s// ", indent);
+        op_print_operation_of(target, op, output);
+        fputc('\n', output);
+      }
       break;
   }
 }
@@ -299,35 +140,153 @@ static size_t plain_operations(const struct op_cursor *cursor, size_t end) {
   return plain;
 }
 
-// Whether the operation that was handed out last is the first of a repetition that is executed to its end.
-static bool begins_loop(const struct op_cursor *cursor) {
+// Whether the operation that was handed out last is the first of a repetition that is executed to its end, and that is the
+// same each time but for the slots.
+static bool begins_loop(enum op_target target, const struct op_input *input, const struct op_cursor *cursor) {
   if (cursor->round != 1 || plain_operations(cursor, cursor->index) > 0) return false;
-  return cursor->executed - 1 + plain_operations(cursor, cursor->end) * cursor->rounds <= OP_EXECUTED_MAX;
+  if (target == OP_TARGET_THREADS && input->setup.schedule_seed % 2 != 0) return false;
+  return cursor->executed - 1 + plain_operations(cursor, cursor->end) * cursor->rounds <= input->operations_max;
 }
 
 // The loop, and moves the cursor behind it.
-static void print_loop(struct op_cursor *cursor, FILE *output) {
+static void print_loop(enum op_target target, const struct op_input *input, struct op_cursor *cursor, FILE *output) {
   fprintf(output, "  for (unsigned i = 1; i <= %u; i++) {\n", cursor->rounds);
   for (size_t i = cursor->first; i < cursor->end; i++) {
     struct op op = op_read(cursor->data, i);
-    if (op.kind != OP_REPEAT) print_call(&op, cursor->shift, "    ", output);
+    op_make(target, &input->setup, &op);
+    if (op.kind != OP_REPEAT) print_call(target, &op, cursor->shift, "    ", output);
   }
   fputs("  }\n", output);
   struct op op;
   for (size_t left = plain_operations(cursor, cursor->end) * cursor->rounds - 1; left > 0; left--) op_next(cursor, &op);
 }
 
-void op_print_c(const uint8_t *data, size_t size, FILE *output) {
+static void print_operations(enum op_target target, const struct op_input *input, FILE *output) {
   struct op_cursor cursor;
   struct op op;
-  PRINT_LINES(prelude, output);
-  op_cursor_begin(&cursor, data, size);
-  while (op_next(&cursor, &op)) {
-    if (begins_loop(&cursor)) {
-      print_loop(&cursor, output);
+  op_cursor_begin(&cursor, input->data, input->size);
+  while (op_next(&cursor, &op) && cursor.executed <= input->operations_max) {
+    if (begins_loop(target, input, &cursor)) {
+      print_loop(target, input, &cursor, output);
     } else {
-      print_call(&op, 0, "  ", output);
+      op_make(target, &input->setup, &op);
+      print_call(target, &op, 0, "  ", output);
     }
   }
+}
+
+// ---- What the program does not replay -------------------------------------------------------------------------------
+
+enum lack { LACK_LIMIT, LACK_FAULTS, LACK_PURGE_MODES, LACK_TIME, LACK_THREADS, LACK_MISUSE, LACK_CLASSES, LACKS };
+
+static const char *const lack_texts[LACKS] = {
+    [LACK_LIMIT] = "that there is a limit of memory, or that some of it is somebody else's",
+    [LACK_FAULTS] = "memory calls that fail",
+    [LACK_PURGE_MODES] = "purges that do not work",
+    [LACK_TIME] = "time that passes",
+    [LACK_THREADS] = "threads: all calls are made by one",
+    [LACK_MISUSE] = "misuse that is more than a call",
+    [LACK_CLASSES] = "the check of which class each block is of",
+};
+
+static unsigned lacks_of_operation(enum op_target target, const struct op *op) {
+  struct op_arguments arguments = op_resolve(op);
+  switch (op->kind) {
+    case OP_FAULT:
+      return arguments.fault.kinds != 0 ? 1u << LACK_FAULTS : 0;
+    case OP_PURGE_MODE:
+      return arguments.purge_mode != 0 ? 1u << LACK_PURGE_MODES : 0;
+    case OP_CLOCK:
+      return arguments.milliseconds != 0 ? 1u << LACK_TIME : 0;
+    case OP_THREAD_SWITCH:
+    case OP_THREAD_EXIT:
+      return 1u << LACK_THREADS;
+    case OP_MISUSE:
+      if (target == OP_TARGET_THREADS) return 1u << LACK_THREADS;
+      return op_target_does_misuse(target) && !is_plain_misuse(target, op, &arguments) ? 1u << LACK_MISUSE : 0;
+    default:
+      return 0;
+  }
+}
+
+static unsigned lacks_of_program(enum op_target target, const struct op_input *input) {
+  const struct op_setup *setup = &input->setup;
+  unsigned lacks = 0;
+  if (setup->address_limit_superslabs != 0 || setup->occupied != 0) lacks |= 1u << LACK_LIMIT;
+  if (target == OP_TARGET_FAULTS && setup->schedule_points != 0) lacks |= 1u << LACK_FAULTS | 1u << LACK_PURGE_MODES;
+  // Operations are spread over the threads.
+  if (target == OP_TARGET_THREADS && (setup->schedule_points & 4) != 0) lacks |= 1u << LACK_THREADS;
+  struct op_cursor cursor;
+  struct op op;
+  op_cursor_begin(&cursor, input->data, input->size);
+  while (op_next(&cursor, &op) && cursor.executed <= input->operations_max) {
+    op_make(target, &input->setup, &op);
+    lacks |= lacks_of_operation(target, &op);
+  }
+  return lacks;
+}
+
+static bool has_plain_misuse(enum op_target target, const struct op_input *input) {
+  struct op_cursor cursor;
+  struct op op;
+  op_cursor_begin(&cursor, input->data, input->size);
+  while (op_next(&cursor, &op) && cursor.executed <= input->operations_max) {
+    struct op_arguments arguments = op_resolve(&op);
+    if (is_plain_misuse(target, &op, &arguments)) return true;
+  }
+  return false;
+}
+
+// ---- The program ----------------------------------------------------------------------------------------------------
+
+static void print_head(enum op_target target, const char *options, bool small_slabs, unsigned lacks, FILE *output) {
+  fputs("// With the malloc that it is linked with:\n//     cc program.c && ./a.out\n", output);
+  fputs("// With hakmem, in its repository; -DHAK_CHECKS_LEVEL=2 makes it the Box:\n", output);
+  fprintf(output, "//     cc -DHAKMEM %s-I. -Iallocator/include program.c allocator/all_in_one.c -pthread\n//     ",
+          small_slabs ? "-DHAK_SMALL_GEOMETRY=1 " : "");
+  op_print_options(options, output);
+  fputs(" ./a.out\n", output);
+  if (lacks != 0) fputs("//\n// This program does not replay:\n", output);
+  for (unsigned i = 0; i < LACKS; i++) {
+    if ((lacks >> i & 1) == 0) continue;
+    fprintf(output, "//     %s", lack_texts[i]);
+    if (i == LACK_THREADS && target == OP_TARGET_THREADS) {
+      fputs("; the target prints the schedule with FUZZ_PRINT=1 in its environment", output);
+    }
+    fputc('\n', output);
+  }
+  fputc('\n', output);
+}
+
+static void print_requests(const uint8_t *data, size_t size, FILE *output) {
+  print_head(OP_TARGET_SIZE_CLASS, OP_REQUEST_OPTIONS, size % 2 == 0, 1u << LACK_CLASSES, output);
+  PRINT_LINES(prelude, output);
+  PRINT_LINES(main_begins, output);
+  for (size_t i = 0; i < op_request_count(size); i++) {
+    struct op_request request = op_read_request(data, i);
+    for (unsigned k = 0; k < request.count; k++) {
+      unsigned slot = (unsigned)i * OP_REQUEST_BLOCKS_MAX + k;
+      if (request.alignment == 0) {
+        fprintf(output, "  slot_malloc(%u, %zu);\n", slot, request.size);
+      } else {
+        fprintf(output, "  slot_aligned_alloc(%u, %zu, %zu);\n", slot, request.alignment, request.size);
+      }
+    }
+  }
+  PRINT_LINES(postlude, output);
+}
+
+void op_print_c(enum op_target target, const uint8_t *data, size_t size, FILE *output) {
+  if (target == OP_TARGET_SIZE_CLASS) {
+    print_requests(data, size, output);
+    return;
+  }
+  struct op_input input = op_read_input(target, data, size);
+  bool small_slabs = target != OP_TARGET_NONE && target != OP_TARGET_LARGE;
+  print_head(target, input.options, small_slabs, lacks_of_program(target, &input), output);
+  PRINT_LINES(prelude, output);
+  if (has_plain_misuse(target, &input)) PRINT_LINES(misuse_helpers, output);
+  PRINT_LINES(main_begins, output);
+  print_operations(target, &input, output);
   PRINT_LINES(postlude, output);
 }

@@ -12,11 +12,12 @@
 
 namespace {
 
-std::string Print(void (*print)(const uint8_t *, size_t, FILE *), const Bytes &input) {
+std::string Print(void (*print)(enum op_target, const uint8_t *, size_t, FILE *), const Bytes &input,
+                  enum op_target target = OP_TARGET_NONE) {
   char *text = nullptr;
   size_t size = 0;
   FILE *output = open_memstream(&text, &size);
-  print(input.data(), input.size(), output);
+  print(target, input.data(), input.size(), output);
   fclose(output);
   std::string result(text, size);
   free(text);
@@ -133,11 +134,131 @@ const char kBody[] = R"(int main(void) {
 
 TEST(Print, List) { EXPECT_EQ(Print(op_print_list, Program()), kList); }
 
-TEST(Print, CProgram) {
-  std::string text = Print(op_print_c, Program());
-  size_t main = text.find("int main(void)");
-  ASSERT_NE(main, std::string::npos);
-  EXPECT_EQ(text.substr(main), kBody);
+std::string MainOf(const std::string &program) { return program.substr(program.find("int main(void)")); }
+
+// The comment that a program begins with.
+std::string HeadOf(const std::string &program) { return program.substr(0, program.find("\n\n") + 1); }
+
+TEST(Print, CProgram) { EXPECT_EQ(MainOf(Print(op_print_c, Program())), kBody); }
+
+// ---- By target --------------------------------------------------------------------------------------------------------
+
+// 100 allocations and a misuse.
+Bytes Repeated() {
+  return MakeInput({MakeOp(OP_MISUSE, 0, 50, OP_MISUSE_DOUBLE_FREE, 0), MakeOp(OP_MALLOC, 0, 33, 0, 1),
+                    MakeOp(OP_REPEAT, 0, 0, 99, 0)});
+}
+
+TEST(Print, LargeIsWhatTheTargetExecutes) {
+  std::string list = Print(op_print_list, Repeated(), OP_TARGET_LARGE);
+  EXPECT_NE(list.find("\n0 misuse double_free of slot 50, 0   # left out\n1 slot 33 = malloc(24592)\n"),
+            std::string::npos)
+      << list;
+  EXPECT_NE(list.find("\nat most 96 are executed\n"), std::string::npos);
+  std::string executed = Print(op_print_executed, Repeated(), OP_TARGET_LARGE);
+  EXPECT_NE(executed.find("\n95 (1.94) slot 127 = malloc(24592)\n"), std::string::npos) << executed;
+  EXPECT_EQ(executed.find("\n96 "), std::string::npos);
+  std::string program = Print(op_print_c, Repeated(), OP_TARGET_LARGE);
+  EXPECT_NE(program.find("\n  slot_malloc(127, 24592);\n\n"), std::string::npos) << MainOf(program);
+  EXPECT_EQ(program.find("-DHAK_SMALL_GEOMETRY"), std::string::npos);
+}
+
+TEST(Print, ThreadsAreNarrow) {
+  Bytes input = Repeated();
+  EXPECT_NE(Print(op_print_list, input, OP_TARGET_THREADS).find("\n1 slot 33 = "), std::string::npos);
+  input[6] = 1;
+  std::string list = Print(op_print_list, input, OP_TARGET_THREADS);
+  EXPECT_NE(list.find("\n0 two threads free slot 18 at once\n1 slot 1 = malloc("), std::string::npos) << list;
+  std::string program = Print(op_print_c, input, OP_TARGET_THREADS);
+  EXPECT_EQ(program.find("for (unsigned i = 1"), std::string::npos) << "slots are not one further on each time";
+  EXPECT_NE(HeadOf(program).find("FUZZ_PRINT=1"), std::string::npos);
+}
+
+TEST(Print, OptionsBeginWithAText) {
+  Bytes input = {'t', 'h', 'p', '=', '1', ',', '\'', '\\', '\n', 0xff, 0};
+  Bytes program = Repeated();
+  program[0] = 1;
+  input.insert(input.end(), program.begin(), program.end());
+  std::string line = R"(HAKMEM_OPTIONS=$'thp=1,\'\\\x0a\xff')";
+  std::string list = Print(op_print_list, input, OP_TARGET_OPTIONS);
+  EXPECT_EQ(list.find(line + "\nlimit 0 superslabs"), 0u) << list;
+  EXPECT_NE(list.find("\n1 slot 33 = malloc("), std::string::npos) << list;
+  std::string text = Print(op_print_c, input, OP_TARGET_OPTIONS);
+  EXPECT_NE(HeadOf(text).find("//     " + line + " ./a.out\n"), std::string::npos) << HeadOf(text);
+  EXPECT_NE(text.find("  // misuse double_free of slot 50, 0   # left out\n  slot_malloc(33, "), std::string::npos);
+  EXPECT_EQ(text.find("misuse_free"), std::string::npos);
+}
+
+TEST(Print, SizeClassIsRequests) {
+  Bytes input = {44, 1, 0, 2, 8, 0, 130, 0};
+  EXPECT_EQ(Print(op_print_list, input, OP_TARGET_SIZE_CLASS),
+            "small slabs\n0 3 times malloc(300)\n1 1 times aligned_alloc(16, 8)\n");
+  std::string program = Print(op_print_c, input, OP_TARGET_SIZE_CLASS);
+  EXPECT_NE(program.find("  slot_malloc(0, 300);\n  slot_malloc(1, 300);\n  slot_malloc(2, 300);\n"
+                         "  slot_aligned_alloc(3, 16, 8);\n"),
+            std::string::npos)
+      << MainOf(program);
+  EXPECT_NE(HeadOf(program).find("-DHAK_SMALL_GEOMETRY"), std::string::npos);
+  input.push_back(0);
+  EXPECT_EQ(Print(op_print_list, input, OP_TARGET_SIZE_CLASS).find("production's slabs\n"), 0u);
+  EXPECT_EQ(HeadOf(Print(op_print_c, input, OP_TARGET_SIZE_CLASS)).find("-DHAK_SMALL_GEOMETRY"), std::string::npos);
+}
+
+// ---- What is replayed, and what is not --------------------------------------------------------------------------------
+
+TEST(Print, MisuseAsCalls) {
+  Bytes input = MakeInput({
+      MakeOp(OP_MISUSE, 0, 1, OP_MISUSE_DOUBLE_FREE, 3),
+      MakeOp(OP_MISUSE, 0, 2, OP_MISUSE_FREE_MISALIGNED, -3),
+      MakeOp(OP_MISUSE, OP_CALL_REALLOC_TO_NOTHING, 3, OP_MISUSE_FREE_INTERIOR, 4),
+      MakeOp(OP_MISUSE, OP_CALL_CHECK_HEAP, 4, OP_MISUSE_FREE_FOREIGN, -1),
+      MakeOp(OP_MISUSE, 0, 5, OP_MISUSE_REALLOC, 5),
+      MakeOp(OP_MISUSE, 0, 6, OP_MISUSE_USABLE_SIZE, 7),
+      MakeOp(OP_REPEAT, 1, 0, 2, 0),
+  });
+  std::string program = Print(op_print_c, input, OP_TARGET_MISUSE);
+  EXPECT_NE(program.find("  misuse_free(freed(1));\n"
+                         "  misuse_free(misaligned(2, -3));\n"
+                         "  misuse_realloc_to_nothing(interior(3, 4));\n"
+                         "  misuse_free(foreign(255));\n"
+                         "  misuse_realloc(freed(5));\n"
+                         "  misuse_usable_size(interior(6, 7));\n"
+                         "  for (unsigned i = 1; i <= 2; i++) {\n"
+                         "    misuse_usable_size(interior((6 + 2 * i) % SLOTS, 7));\n"),
+            std::string::npos)
+      << MainOf(program);
+  EXPECT_EQ(HeadOf(program).find("does not replay"), std::string::npos) << HeadOf(program);
+  EXPECT_NE(program.find("MISUSE(free, free(pointer))"), std::string::npos);
+  EXPECT_EQ(Print(op_print_c, MakeInput({}), OP_TARGET_MISUSE).find("misuse"), std::string::npos);
+}
+
+TEST(Print, HeadSaysWhatIsNotReplayed) {
+  const std::string says = "// This program does not replay:\n";
+  Bytes plain =
+      MakeInput({MakeOp(OP_FAULT, 0, 0, 0, 0), MakeOp(OP_PURGE_MODE, 0, 0, 0, 0), MakeOp(OP_MALLOC, 0, 0, 0, 0)});
+  EXPECT_EQ(HeadOf(Print(op_print_c, plain)).find(says), std::string::npos);
+  EXPECT_NE(HeadOf(Print(op_print_c, plain)).find("//     HAKMEM_OPTIONS=chain_kib=64,pool_chains=16,"),
+            std::string::npos);
+  const std::pair<struct op, std::string> lacking[] = {
+      {MakeOp(OP_FAULT, 1, 0, 0, 0), "memory calls that fail"},
+      {MakeOp(OP_PURGE_MODE, 1, 0, 0, 0), "purges that do not work"},
+      {MakeOp(OP_CLOCK, 0, 0, 1, 0), "time that passes"},
+      {MakeOp(OP_THREAD_SWITCH, 1, 0, 0, 0), "threads: all calls are made by one"},
+      {MakeOp(OP_MISUSE, 0, 0, OP_MISUSE_FREE_FORGED, 1), "misuse that is more than a call"},
+      {MakeOp(OP_MISUSE, 0, 0, OP_MISUSE_OVERFLOW, 1), "misuse that is more than a call"},
+      {MakeOp(OP_MISUSE, 0, 0, OP_MISUSE_REALLOC, 3), "misuse that is more than a call"},
+  };
+  for (const auto &one : lacking) {
+    std::string head = HeadOf(Print(op_print_c, MakeInput({one.first})));
+    EXPECT_NE(head.find(says + "//     " + one.second + "\n"), std::string::npos) << head;
+    EXPECT_EQ(head.find(one.second), head.rfind("//     ") + 7) << head;
+  }
+  plain[4] = 9;
+  EXPECT_NE(HeadOf(Print(op_print_c, plain)).find(says + "//     that there is a limit"), std::string::npos);
+  plain[4] = 0;
+  plain[7] = 3;
+  EXPECT_NE(HeadOf(Print(op_print_c, plain, OP_TARGET_FAULTS)).find(says + "//     memory calls that fail\n"),
+            std::string::npos);
 }
 
 TEST(Print, Executed) {

@@ -8,6 +8,24 @@
 
 #include <string.h>
 
+static enum op_call resolve_call(const struct op *op, unsigned misuse) {
+  switch (misuse) {
+    case OP_MISUSE_UNDERFLOW:
+    case OP_MISUSE_OVERFLOW:
+      return (enum op_call)op->flags;
+    case OP_MISUSE_WRONG_SIZE:
+      return op->flags % 2 == 0 ? OP_CALL_FREE_SIZED : OP_CALL_FREE_ALIGNED_SIZED;
+    case OP_MISUSE_WRONG_ALIGNMENT:
+      return OP_CALL_FREE_ALIGNED_SIZED;
+    case OP_MISUSE_REALLOC:
+      return OP_CALL_REALLOC;
+    case OP_MISUSE_USABLE_SIZE:
+      return OP_CALL_USABLE_SIZE;
+    default:
+      return op->flags == OP_CALL_CHECK_HEAP ? OP_CALL_FREE : (enum op_call)op->flags;
+  }
+}
+
 struct op_arguments op_resolve(const struct op *op) {
   struct op_arguments arguments;
   memset(&arguments, 0, sizeof arguments);
@@ -56,7 +74,9 @@ struct op_arguments op_resolve(const struct op *op) {
       arguments.thread = op->flags % OP_THREADS;
       break;
     case OP_MISUSE:
-      arguments.misuse = op->selector % OP_MISUSE_KINDS;
+      arguments.misuse = arguments.pointer = op->selector % OP_MISUSE_KINDS;
+      if (arguments.misuse >= OP_MISUSE_REALLOC) arguments.pointer = (uint8_t)op->delta % 5;
+      arguments.call = resolve_call(op, arguments.misuse);
       arguments.delta = op->delta;
       break;
     default:  // free, free sized, usable size, write, verify, statistics, check heap: nothing but the slot

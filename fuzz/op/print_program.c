@@ -2,9 +2,10 @@
 //
 // Prints an input of the fuzz targets: which operations it is made of.
 //
-//     print_program [--executed | --c] FILE
+//     print_program [--target=NAME] [--executed | --c] FILE
 //
-// --executed unrolls the repetitions; --c prints a C program. FILE may be -.
+// What an input means depends on its target, so without it what is printed may not be what is executed. --executed unrolls the
+// repetitions; --c prints a C program. FILE may be -.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,19 +14,40 @@
 
 #include "fuzz/op/op_print.h"
 
-static uint8_t input[OP_INPUT_MAX];
+// More than the targets are given.
+static uint8_t input[1 << 16];
+
+static int usage(const char *name) {
+  fprintf(stderr, "usage: %s [--target=NAME] [--executed | --c] FILE\n", name);
+  return 2;
+}
+
+static int unknown_target(const char *name) {
+  fprintf(stderr, "no target \"%s\"; there are", name);
+  for (unsigned i = OP_TARGET_NONE + 1; i < OP_TARGETS; i++) fprintf(stderr, " %s", op_target_name((enum op_target)i));
+  fputc('\n', stderr);
+  return 2;
+}
 
 int main(int argc, char **argv) {
-  void (*print)(const uint8_t *, size_t, FILE *) = op_print_list;
-  if (argc == 3 && strcmp(argv[1], "--executed") == 0) {
-    print = op_print_executed;
-  } else if (argc == 3 && strcmp(argv[1], "--c") == 0) {
-    print = op_print_c;
-  } else if (argc != 2) {
-    fprintf(stderr, "usage: %s [--executed | --c] FILE\n", argv[0]);
-    return 2;
+  static const char target_is[] = "--target=";
+  void (*print)(enum op_target, const uint8_t *, size_t, FILE *) = op_print_list;
+  enum op_target target = OP_TARGET_NONE;
+  int i = 1;
+  for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
+    if (strncmp(argv[i], target_is, strlen(target_is)) == 0) {
+      target = op_target_of(argv[i] + strlen(target_is));
+      if (target == OP_TARGET_NONE) return unknown_target(argv[i] + strlen(target_is));
+    } else if (strcmp(argv[i], "--executed") == 0 && print == op_print_list) {
+      print = op_print_executed;
+    } else if (strcmp(argv[i], "--c") == 0 && print == op_print_list) {
+      print = op_print_c;
+    } else {
+      return usage(argv[0]);
+    }
   }
-  const char *name = argv[argc - 1], *directory = getenv("BUILD_WORKING_DIRECTORY");
+  if (i + 1 != argc) return usage(argv[0]);
+  const char *name = argv[i], *directory = getenv("BUILD_WORKING_DIRECTORY");
   // `bazel run` starts it elsewhere.
   if (directory != NULL && chdir(directory) != 0) perror(directory);
   FILE *file = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
@@ -38,6 +60,6 @@ int main(int argc, char **argv) {
     perror(name);
     return 1;
   }
-  print(input, size, stdout);
+  print(target, input, size, stdout);
   return fflush(stdout) == 0 ? 0 : 1;
 }

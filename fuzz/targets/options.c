@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "fuzz/execute/execute.h"
+#include "fuzz/op/op_target.h"
 #include "fuzz/targets/target.h"
 
-#define TEXT_MAX 512
 #define OPTIONS_MAX 64
 #define WARNINGS STDERR_FILENO
 
@@ -40,7 +40,7 @@ static bool set_option(const struct heap *heap, struct expected *expected, const
 }
 
 static void expect(const struct heap *heap, struct expected *expected, const char *text) {
-  char copy[TEXT_MAX + 1], *rest = copy, *entry;
+  char copy[OP_OPTIONS_TEXT_MAX + 1], *rest = copy, *entry;
   for (unsigned i = 0; heap->options[i].name != NULL; i++) expected->values[i] = heap->options[i].initial;
   expected->warns = false;
   strcpy(copy, text);
@@ -114,11 +114,8 @@ static void run(const struct heap *heap, const char *text, const uint8_t *progra
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  char text[TEXT_MAX + 1];
-  size_t length = strnlen((const char *)data, size < TEXT_MAX ? size : TEXT_MAX);
-  memcpy(text, data, length);
-  text[length] = '\0';
-  size_t program = length + 1 < size ? length + 1 : size;
+  char text[OP_OPTIONS_TEXT_MAX + 1];
+  size_t program = op_read_options_text(data, size, text);
   run(heap_direct_small(), text, data + program, size - program);
   run(heap_box_small(), text, data + program, size - program);
   return 0;

@@ -7,11 +7,10 @@
 
 #include "fuzz/heap/heap.h"
 #include "fuzz/model/model.h"
+#include "fuzz/op/op_target.h"
 #include "fuzz/targets/target.h"
 #include "hakmem/hakmem.h"
 
-#define REQUEST_BYTES 4
-#define REQUESTS_MAX 64
 #define ORDINARY 16
 
 // The class with the smallest blocks that serves a request; 0 if none does.
@@ -28,12 +27,10 @@ static unsigned search_class(const struct hak_statistics *all, size_t size, size
 }
 
 static void check_request(const struct heap *heap, const struct hak_statistics *all, struct model *model,
-                          const uint8_t *bytes, unsigned first_slot) {
-  size_t size = bytes[0] | (size_t)bytes[1] << 8;
-  size_t alignment = bytes[2] < 128 ? 0 : (size_t)1 << (4 + bytes[2] % 10);
-  unsigned count = 1 + bytes[3] % 3;
+                          const struct op_request *request, unsigned first_slot) {
+  size_t size = request->size, alignment = request->alignment;
   unsigned wanted = size > heap->small_max ? 0 : search_class(all, size, alignment);
-  for (unsigned i = 0; i < count; i++) {
+  for (unsigned i = 0; i < request->count; i++) {
     void *user = alignment == 0 ? heap->malloc(size) : heap->aligned_alloc(alignment, size);
     ORACLE_CHECK(error, user != NULL, "NULL for %zu bytes, alignment %zu", size, alignment);
     if (user == NULL) continue;
@@ -47,13 +44,14 @@ static void check_request(const struct heap *heap, const struct hak_statistics *
 static void run(const struct heap *heap, const uint8_t *data, size_t size) {
   static struct model model;
   struct hak_statistics all;
-  size_t requests = size / REQUEST_BYTES < REQUESTS_MAX ? size / REQUEST_BYTES : REQUESTS_MAX;
-  heap->reset("box_quarantine_kib=0");
+  size_t requests = op_request_count(size);
+  heap->reset(OP_REQUEST_OPTIONS);
   model_begin(&model, heap);
   heap->get_statistics(&all, sizeof all);
   for (size_t i = 0; i < requests; i++) {
     oracle_note_operation(i, heap->name, "request");
-    check_request(heap, &all, &model, data + i * REQUEST_BYTES, (unsigned)(i * 3));
+    struct op_request request = op_read_request(data, i);
+    check_request(heap, &all, &model, &request, (unsigned)i * OP_REQUEST_BLOCKS_MAX);
   }
   for (unsigned slot = 0; slot < MODEL_SLOTS; slot++) {
     void *user = model.slots[slot].user;
