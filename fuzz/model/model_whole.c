@@ -251,8 +251,9 @@ static void give_everything_back(const struct heap *heap, bool by_trim) {
   heap->trim(0);
 }
 
-// The lowest superslab that is free is used first; and by the same block again, without new tables. A trim takes long, so the
-// second time is not part of every end; and where address space is limited, it may be granted what the first was refused.
+// The lowest superslab that is free is used first, and the same block takes no new tables when it is allocated once more. A
+// trim takes long, so that is not part of every end; where address space is limited, it may be granted what the first was
+// refused.
 static void check_first_place(const struct model *model, bool by_trim) {
   const struct heap *heap = model->heap;
   size_t tables_before = SIZE_MAX;
