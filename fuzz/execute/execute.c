@@ -83,12 +83,14 @@ void execute_end(struct execution *execution) {
     struct model *model = &execution->models[i];
     oracle_note_operation(execution->number + 1, model->heap->name, "end");
     model->heap->memory->fail_kinds = 0;
-    for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) {
-      model_verify_usable(model, i);
+    for (unsigned slot = slot_first(&model->live); slot < MODEL_SLOTS; slot = slot_next(&model->live, slot)) {
+      model_verify_usable(model, slot);
     }
     model_check_statistics(model);
     model_check_calls(model);
-    for (unsigned i = slot_first(&model->live); i < MODEL_SLOTS; i = slot_next(&model->live, i)) call_free(model, i);
+    for (unsigned slot = slot_first(&model->live); slot < MODEL_SLOTS; slot = slot_next(&model->live, slot)) {
+      call_free(model, slot);
+    }
     model_check_drained(model, execution->setup.schedule_seed % 2 != 0);
   }
 }

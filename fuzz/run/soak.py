@@ -252,7 +252,7 @@ def parse_arguments(arguments):
     parser.add_argument("--engines", help="only these, with commas: asan, libfuzzer, afl")
     options = parser.parse_args(arguments)
     if options.minutes < 0 or options.slice <= 0 or options.jobs < 1:
-        parser.error("--minutes, --slice and --jobs must be greater than 0")
+        parser.error("--slice and --jobs must be greater than 0, --minutes not less")
     return options
 
 
