@@ -21,6 +21,16 @@ Input Misuse(op_misuse misuse, unsigned flags = 0, int delta = 1) {
   });
 }
 
+Input OverflowBesideDamage() {
+  return Program([](Input *input) {
+    for (unsigned slot = 0; slot < 4; ++slot) Add(input, OP_MALLOC, 0, slot, Selector(100));
+    Add(input, OP_FREE, 0, 1, 0);
+    Add(input, OP_MISUSE, 5, 1, OP_MISUSE_WRITE_AFTER_FREE, 1);
+    Add(input, OP_MISUSE, 7, 2, OP_MISUSE_OVERFLOW, 1);
+    Add(input, OP_MALLOC, 0, 5, Selector(100));
+  });
+}
+
 // The slab of what is freed twice is free: the direct variant promises to notice that.
 Input MisuseOfDirect(op_misuse misuse, size_t size) {
   return Program([=](Input *input) {
@@ -159,6 +169,16 @@ INSTANTIATE_TEST_SUITE_P(
                         [] { lying.usable_size = [](const void *) { return size_t{100}; }; }},
                     Lie{"CheckHeap", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_OVERFLOW, 7),
                         [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
+                    // What is in front of a block is found behind the one before it.
+                    Lie{"CheckHeapAfterAnUnderflow", "misuse", "0 reports of one misuse",
+                        Misuse(OP_MISUSE_UNDERFLOW, 7), [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
+                    // A look at the heap would find the free block that stays damaged.
+                    Lie{"FreeWhereAnotherBlockIsDamaged", "misuse", "0 reports of one misuse", OverflowBesideDamage(),
+                        [] {
+                          lying.free = [](void *user) {
+                            if (++calls != 2) honest->free(user);
+                          };
+                        }},
                     Lie{"SizeOfAnAlignedBlock", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_WRONG_SIZE, 1),
                         [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
                     Lie{"Errno", "misuse", "errno is 77 after misuse", Misuse(OP_MISUSE_FREE_FOREIGN),
@@ -226,6 +246,21 @@ INSTANTIATE_TEST_SUITE_P(
             [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
         Lie{"NoDamageIsSeen", "misuse", "byte .* of a free block was changed, and the heap is said to be whole",
             Misuse(OP_MISUSE_WRITE_AFTER_FREE), [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
+        Lie{"DamageOfAnotherKind", "misuse", "a write after free is", Misuse(OP_MISUSE_WRITE_AFTER_FREE, 4),
+            [] {
+              lying.check_heap = [](hak_misuse *misuse) {
+                const int found = honest->check_heap(misuse);
+                if (found != 0) misuse->kind = HAK_MISUSE_OVERFLOW;
+                return found;
+              };
+            }},
+        Lie{"DamageThatWasPutBack", "check_heap", "after the byte was put back", Misuse(OP_MISUSE_WRITE_AFTER_FREE, 4),
+            [] {
+              lying.check_heap = [](hak_misuse *misuse) {
+                misuse->message = "a lie";
+                return 1;
+              };
+            }},
         Lie{"DamageElsewhere", "misuse", "a write after free was found in another place",
             Misuse(OP_MISUSE_WRITE_AFTER_FREE, 4),
             [] {
