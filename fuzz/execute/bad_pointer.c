@@ -6,6 +6,7 @@
 
 #define KINDS BAD_POINTER_KINDS
 #define HEADER_LIVE_TO_FREE 0x40u
+#define ZERO_TO_FILL 0xFBu
 
 uint32_t bad_pointer_kinds(const enum hak_misuse_kind *kinds) {
   uint32_t mask = 0;
@@ -125,6 +126,8 @@ static struct bad_pointer overflown_block(const struct model *model, const struc
   if (!model->heap->fills) return (struct bad_pointer){0};
   // The next header, of which it is not known here whether its block is live or free.
   if (!has_slack && (uint8_t)delta == HEADER_LIVE_TO_FREE) return (struct bad_pointer){0};
+  // Behind a large block are pages that may be zero or filled: by that one byte it is not known which, and so which is wrong.
+  if (block->place.size_class == 0 && (uint8_t)delta == ZERO_TO_FILL) return (struct bad_pointer){0};
   return damaged_block(block, (ptrdiff_t)block->size, delta,
                        has_slack ? KINDS(HAK_MISUSE_OVERFLOW) : KINDS(HAK_MISUSE_NEXT_OVERWRITTEN));
 }

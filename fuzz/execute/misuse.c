@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: fuzz/execute/misuse_test.cc, and seeded bugs 74
-// and 80 to 90.
+// Misuse, and what must come of it. Layer: execute. Not instrumented. Test: fuzz/execute/misuse_test.cc, and seeded bugs 50,
+// 74, 80 to 90, 117 and 118.
 
 #include "fuzz/execute/misuse.h"
 

@@ -21,6 +21,24 @@ Input Misuse(op_misuse misuse, unsigned flags = 0, int delta = 1) {
   });
 }
 
+// The byte behind a large block that ends with a page is changed by what zeroes become the fill by; then by another one.
+Input FillBehindAPage() {
+  return Program([](Input *input) {
+    for (unsigned slot = 0; slot < 2; ++slot) {
+      Add(input, OP_PAGE_ALLOC, 1, slot, Selector(100000));
+      Add(input, OP_MISUSE, 0, slot, OP_MISUSE_OVERFLOW, slot == 0 ? 0xFB - 256 : 1);
+    }
+  });
+}
+
+Input MisuseOfAnAlignedBlock(op_misuse misuse) {
+  return Program([=](Input *input) {
+    // 2 to the power of 6.
+    Add(input, OP_ALIGNED_ALLOC, 0, 1, Selector(100), 6);
+    Add(input, OP_MISUSE, 1, 1, misuse, 1);
+  });
+}
+
 Input OverflowBesideDamage() {
   return Program([](Input *input) {
     for (unsigned slot = 0; slot < 4; ++slot) Add(input, OP_MALLOC, 0, slot, Selector(100));
@@ -150,44 +168,53 @@ INSTANTIATE_TEST_SUITE_P(
 // Each function is given what is wrong.
 INSTANTIATE_TEST_SUITE_P(
     Calls, OfMisuse,
-    testing::Values(Lie{"FreeSized", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_DOUBLE_FREE, 1),
-                        [] { lying.free_sized = [](void *, size_t) {}; }},
-                    Lie{"FreeAlignedSized", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_FREE_INTERIOR, 2),
-                        [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
-                    Lie{"Realloc", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_OVERFLOW, 3),
-                        [] {
-                          lying.realloc = [](void *, size_t) -> void * {
-                            errno = EINVAL;
-                            return nullptr;
-                          };
-                        }},
-                    Lie{"ReallocToNothing", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_UNDERFLOW, 4),
-                        [] { lying.realloc = [](void *, size_t) -> void * { return nullptr; }; }},
-                    Lie{"Reallocarray", "misuse", "errno is 0 after misuse", Misuse(OP_MISUSE_OVERFLOW, 5),
-                        [] { lying.reallocarray = [](void *, size_t, size_t) -> void * { return nullptr; }; }},
-                    Lie{"UsableSize", "misuse", "malloc_usable_size of a bad pointer is", Misuse(OP_MISUSE_OVERFLOW, 6),
-                        [] { lying.usable_size = [](const void *) { return size_t{100}; }; }},
-                    Lie{"CheckHeap", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_OVERFLOW, 7),
-                        [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
-                    // What is in front of a block is found behind the one before it.
-                    Lie{"CheckHeapAfterAnUnderflow", "misuse", "0 reports of one misuse",
-                        Misuse(OP_MISUSE_UNDERFLOW, 7), [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
-                    // A look at the heap would find the free block that stays damaged.
-                    Lie{"FreeWhereAnotherBlockIsDamaged", "misuse", "0 reports of one misuse", OverflowBesideDamage(),
-                        [] {
-                          lying.free = [](void *user) {
-                            if (++calls != 2) honest->free(user);
-                          };
-                        }},
-                    Lie{"SizeOfAnAlignedBlock", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_WRONG_SIZE, 1),
-                        [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
-                    Lie{"Errno", "misuse", "errno is 77 after misuse", Misuse(OP_MISUSE_FREE_FOREIGN),
-                        [] {
-                          lying.free = [](void *user) {
-                            honest->free(user);
-                            errno = 77;
-                          };
-                        }}),
+    testing::Values(
+        Lie{"FreeSized", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_DOUBLE_FREE, 1),
+            [] { lying.free_sized = [](void *, size_t) {}; }},
+        Lie{"FreeAlignedSized", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_FREE_INTERIOR, 2),
+            [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
+        Lie{"Realloc", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_OVERFLOW, 3),
+            [] {
+              lying.realloc = [](void *, size_t) -> void * {
+                errno = EINVAL;
+                return nullptr;
+              };
+            }},
+        Lie{"ReallocToNothing", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_UNDERFLOW, 4),
+            [] { lying.realloc = [](void *, size_t) -> void * { return nullptr; }; }},
+        Lie{"Reallocarray", "misuse", "errno is 0 after misuse", Misuse(OP_MISUSE_OVERFLOW, 5),
+            [] { lying.reallocarray = [](void *, size_t, size_t) -> void * { return nullptr; }; }},
+        Lie{"UsableSize", "misuse", "malloc_usable_size of a bad pointer is", Misuse(OP_MISUSE_OVERFLOW, 6),
+            [] { lying.usable_size = [](const void *) { return size_t{100}; }; }},
+        Lie{"CheckHeap", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_OVERFLOW, 7),
+            [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
+        // What is in front of a block is found behind the one before it.
+        Lie{"CheckHeapAfterAnUnderflow", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_UNDERFLOW, 7),
+            [] { lying.check_heap = [](hak_misuse *) { return 0; }; }},
+        // A look at the heap would find the free block that stays damaged.
+        Lie{"FreeWhereAnotherBlockIsDamaged", "misuse", "0 reports of one misuse", OverflowBesideDamage(),
+            [] {
+              lying.free = [](void *user) {
+                if (++calls != 2) honest->free(user);
+              };
+            }},
+        Lie{"SizeToFreeAlignedSized", "misuse", "0 reports of one misuse", Misuse(OP_MISUSE_WRONG_SIZE, 1),
+            [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
+        Lie{"SizeOfAnAlignedBlock", "misuse", "0 reports of one misuse", MisuseOfAnAlignedBlock(OP_MISUSE_WRONG_SIZE),
+            [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
+        Lie{"AlignmentOfAnAlignedBlock", "misuse", "0 reports of one misuse",
+            MisuseOfAnAlignedBlock(OP_MISUSE_WRONG_ALIGNMENT),
+            [] { lying.free_aligned_sized = [](void *, size_t, size_t) {}; }},
+        // A byte of the fill where there are zeroes: the Box cannot tell which is wrong, and no program is to try.
+        Lie{"FillBehindAPage", "misuse", "0 reports of one misuse", FillBehindAPage(),
+            [] { lying.free = [](void *) {}; }},
+        Lie{"Errno", "misuse", "errno is 77 after misuse", Misuse(OP_MISUSE_FREE_FOREIGN),
+            [] {
+              lying.free = [](void *user) {
+                honest->free(user);
+                errno = 77;
+              };
+            }}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(

@@ -17,7 +17,7 @@
 // of large ones one after each so many bytes, or so many words.
 #define STEP ((size_t)8192)
 #define STEPS ((size_t)64)
-// Zeroes are looked for in so many pages: in all of them, or at both ends and here and there.
+// Zeroes are looked for in so many pages as a whole; of more, at both ends and in so many between, or twice as many.
 #define PAGE ((size_t)4096)
 #define ZERO_WHOLE (STEPS * PAGE)
 

@@ -65,6 +65,8 @@ void op_make_narrow(struct op *op, uint32_t schedule_seed) {
 // ---- options --------------------------------------------------------------------------------------------------------
 
 size_t op_read_options_text(const uint8_t *data, size_t size, char text[OP_OPTIONS_TEXT_MAX + 1]) {
+  text[0] = '\0';
+  if (size == 0) return 0;
   size_t length = strnlen((const char *)data, size < OP_OPTIONS_TEXT_MAX ? size : OP_OPTIONS_TEXT_MAX);
   memcpy(text, data, length);
   text[length] = '\0';
