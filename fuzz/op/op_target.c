@@ -39,14 +39,14 @@ static struct {
   unsigned count;
 } large;
 
-static void find_large_selectors(void) {
+// Before any input, as an engine sees an input differ that does more than others.
+__attribute__((constructor)) static void find_large_selectors(void) {
   for (unsigned i = 0; i <= UINT8_MAX; i++) {
     if (op_size((uint8_t)i, 0) >= LARGE_LEAST) large.selectors[large.count++] = (uint8_t)i;
   }
 }
 
 void op_make_large(struct op *op) {
-  if (large.count == 0) find_large_selectors();
   if (op->kind <= OP_PAGE_ALLOC) op->selector = large.selectors[op->selector % large.count];
 }
 
