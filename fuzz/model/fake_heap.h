@@ -44,8 +44,8 @@ class FakeHeap {
     memory_.given_back_bytes = 1000;
     memory_.held_table_bytes = 4096;
     memory_.limit = SIZE_MAX;
-    arena_ = static_cast<char *>(aligned_alloc(kRun, kSlab + kRuns * kRun));
-    memset(arena_, 0, kSlab + kRuns * kRun);
+    arena_ = static_cast<char *>(aligned_alloc(kRun, kWindow));
+    memset(arena_, 0, kWindow);
     door_ = {};
     door_.name = "fake";
     door_.checks_level = checks_level;
